@@ -1,0 +1,58 @@
+# Kubernetes From Scratch. `make` lists what there is.
+STACK ?= local
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+lab := tsx tools/lab.ts
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview refresh down clean status env check test drills labs lab by-hand
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  STACK=local (default), local-ha, dev, ha, series;  STAGE=machines|etcd|control-plane|workers|network|dns"
+
+# Installed anew when the lock file changes; npm writes the stamp's time.
+node_modules/.package-lock.json: package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is needed: https://nodejs.org"; exit 1; }
+	@echo "Installing the npm packages ..."
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+up: node_modules/.package-lock.json ## build or update the cluster of STACK
+	@$(lab) up --stack $(STACK) $(if $(STAGE),--stage $(STAGE))
+
+preview: node_modules/.package-lock.json ## show what `up` would change (ARGS=--diff for every line)
+	@$(lab) preview --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
+
+refresh: node_modules/.package-lock.json ## compare Pulumi's state with what really exists
+	@$(lab) refresh --stack $(STACK)
+
+down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud ends with its last stack
+	@$(lab) down --stack $(STACK)
+
+status: node_modules/.package-lock.json ## nodes, machines and certificates of STACK
+	@$(lab) status --stack $(STACK)
+
+env: node_modules/.package-lock.json ## print the environment for typing pulumi and kubectl yourself: eval "$$(make -s env)"
+	@$(lab) env --stack $(STACK)
+
+clean: node_modules/.package-lock.json ## destroy every local stack, then remove state and caches of this checkout
+	@$(lab) clean
+	@rm -rf .lab node_modules
+
+check: node_modules/.package-lock.json ## the tests that need no cloud, under a minute
+	@tsx tools/test.ts check
+
+test: node_modules/.package-lock.json ## everything, with a cluster on a local cloud of its own
+	@tsx tools/test.ts all
+
+drills: node_modules/.package-lock.json ## the long tests, with a table of results
+	@tsx tools/test.ts drills
+
+labs: node_modules/.package-lock.json ## run every experiment against the cluster of STACK and write a report
+	@$(lab) labs --stack $(STACK)
+
+lab: node_modules/.package-lock.json ## run one experiment: LAB=name; without LAB, list them
+	@$(lab) lab --stack $(STACK) $(if $(LAB),$(LAB))
+
+by-hand: node_modules/.package-lock.json ## write the commands that build the cluster of STACK, to type by hand
+	@$(lab) by-hand --stack $(STACK)

@@ -1,0 +1,175 @@
+/** What each make target does, as a story of calls. */
+import { existsSync, readdirSync } from "node:fs";
+import { relative, join } from "node:path";
+import { execa } from "execa";
+import { cloudDown, cloudUp } from "../cloud";
+import { UserError } from "./errors";
+import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
+import { labDir, root, stackDir } from "./places";
+import { preflight } from "./preflight";
+import { recover } from "./recover";
+import { Stack, type StackOutputs } from "./stack";
+import { type Overrides, stackConfig } from "./stack-config";
+import { ensureReleasesFor, ensureToolchain, type Toolchain } from "./toolchain";
+
+/** Name of the local cloud that a run uses; tests have one of their own. */
+const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
+
+async function open(name: string): Promise<{ stack: Stack; toolchain: Toolchain }> {
+  stackConfig(name);
+  const toolchain = await ensureToolchain();
+  return { stack: new Stack(name, toolchain), toolchain };
+}
+
+/** The local cloud of a stack, started where it does not run; nothing for a stack on AWS. */
+async function startCloud(stack: Stack): Promise<void> {
+  if (!stack.localPort) return;
+  const { releasesDir, registryDir } = await ensureReleasesFor(stack.name);
+  await cloudUp({
+    name: cloudName(),
+    port: stack.localPort,
+    releasesDir,
+    registryDir,
+    preload: process.env["PRELOAD"] === "1",
+  });
+}
+
+/** `make up`: from nothing, or from any state, to the cluster that the configuration describes. */
+export async function up(name: string, overrides: Overrides = {}): Promise<void> {
+  const start = Date.now();
+  if (isLocal(name)) preflight();
+  const { stack, toolchain } = await open(name);
+  await startCloud(stack);
+  await stack.prepare(overrides);
+  await recover(stack);
+  await stack.up();
+  const outputs = await stack.outputs();
+  await writeStackFiles(stack.dir, outputs);
+  await summary(stack, outputs, toolchain);
+  console.log(`\nDone in ${Math.round((Date.now() - start) / 1000)} s.`);
+}
+
+/** `make preview`: what `up` would change; ARGS=--diff shows every line. */
+export async function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
+  const { stack } = await open(name);
+  await startCloud(stack);
+  await stack.prepare(overrides);
+  await stack.preview(args);
+}
+
+/** `make refresh`: what really exists, read into Pulumi's state. */
+export async function refresh(name: string): Promise<void> {
+  const { stack } = await open(name);
+  await startCloud(stack);
+  await stack.prepare();
+  await stack.refresh();
+}
+
+/** `make down`: nothing of the stack is left; the local cloud ends with its last stack. */
+export async function down(name: string): Promise<void> {
+  const { stack } = await open(name);
+  if (!(await stack.exists())) {
+    console.log(`Stack ${name} does not exist: nothing to destroy.`);
+  } else {
+    await startCloud(stack);
+    await stack.prepare();
+    await recover(stack);
+    await stack.destroy();
+  }
+  await removeStackFiles(stack.dir);
+  if (stack.localPort && !(await otherLocalStacks(stack))) await cloudDown({ name: cloudName() });
+}
+
+/** `make status`: the machines and nodes as they are now. */
+export async function status(name: string): Promise<void> {
+  const { stack, toolchain } = await open(name);
+  await summary(stack, await stack.outputs(), toolchain);
+}
+
+/** `make env`: shell lines that make `pulumi`, `kubectl` and the SSH configuration of the stack work in this shell. */
+export async function env(name: string): Promise<void> {
+  const { stack, toolchain } = await open(name);
+  const variables = { ...stack.environment(), KUBECONFIG: join(stack.dir, stackFiles.kubeconfig) };
+  for (const [key, value] of Object.entries(variables)) {
+    if (key !== "PATH") console.log(`export ${key}='${value.replaceAll("'", `'\\''`)}'`);
+  }
+  console.log(`export PATH='${toolchain.binDirs.join(":")}':"$PATH"`);
+}
+
+/** `make clean`: every local stack destroyed; the Makefile then removes .lab and node_modules. */
+export async function clean(): Promise<void> {
+  const names = existsSync(labDir) ? readdirSync(labDir).filter((name) => existsSync(join(labDir, name, `Pulumi.${name}.yaml`))) : [];
+  for (const name of names) await down(name);
+  await cloudDown({ name: cloudName() });
+}
+
+/** `make labs`: every experiment, with a report. */
+export async function labs(name: string): Promise<void> {
+  await runLabs(name, ["all"]);
+}
+
+/** `make lab LAB=name`: one experiment; without a name, the list. */
+export async function lab(name: string, which?: string): Promise<void> {
+  await runLabs(name, which ? ["run", which] : ["list"]);
+}
+
+async function runLabs(name: string, args: readonly string[]): Promise<void> {
+  const result = await execa("tsx", [join(root, "labs/cli.ts"), ...args, "--stack", name], {
+    stdio: "inherit",
+    reject: false,
+  });
+  if (result.exitCode !== 0) throw new UserError("Not every experiment passed.");
+}
+
+/** `make by-hand`: the whole bootstrap as a text to type. */
+export async function byHand(name: string): Promise<void> {
+  const { writeTranscript } = await import("./by-hand");
+  const path = await writeTranscript(name);
+  console.log(`Written: ${relative(root, path)}`);
+}
+
+function isLocal(name: string): boolean {
+  const endpoint = stackConfig(name)["awsEndpoint"];
+  return typeof endpoint === "string" && ["127.0.0.1", "localhost"].includes(URL.parse(endpoint)?.hostname ?? "");
+}
+
+async function otherLocalStacks(stack: Stack): Promise<boolean> {
+  const names = await stack.siblings();
+  return names.some((other) => other.resources > 0 && other.name !== stack.name && samePort(other.name, stack.localPort));
+}
+
+function samePort(name: string, port: number | undefined): boolean {
+  const endpoint = stackConfig(name)["awsEndpoint"];
+  return typeof endpoint === "string" && Number(URL.parse(endpoint)?.port) === port;
+}
+
+/** Prints the nodes, the endpoint, where the files are and what to type next. */
+async function summary(stack: Stack, outputs: StackOutputs, toolchain: Toolchain): Promise<void> {
+  const here = (file: string): string => relative(process.cwd(), join(stackDir(stack.name), file));
+  const table = outputs.nodes.map((node) => [node.name, node.role, node.privateIp, node.publicIp ?? "-", node.zone, node.instanceId]);
+  printTable([["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"], ...table]);
+  const proofs = Object.entries(outputs.proofs);
+  if (proofs.length) console.log("\nProofs of health:");
+  for (const [step, proof] of proofs) console.log(`  ✓ ${step}: ${proof}`);
+  const kubeconfig = join(stack.dir, stackFiles.kubeconfig);
+  if (outputs.kubeconfig && existsSync(kubeconfig)) {
+    console.log("");
+    await execa(toolchain.kubectl, ["--kubeconfig", kubeconfig, "get", "nodes", "-o", "wide"], {
+      stdio: ["ignore", "inherit", "inherit"],
+      reject: false,
+    });
+    console.log(`\nAPI endpoint  ${outputs.apiEndpoint}\nkubeconfig    ${here(stackFiles.kubeconfig)}`);
+  }
+  const variables = stack.name === "local" ? "" : ` STACK=${stack.name}`;
+  console.log(`\nNext:
+  eval "$(make -s env${variables})"        kubectl, pulumi and KUBECONFIG in this shell
+  kubectl get pods -A -o wide
+  ssh -F ${here(stackFiles.sshConfig)} controller-0
+  make labs${variables}                     the experiments        make down${variables}   the end`);
+}
+
+function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  console.log("");
+  for (const row of rows) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+}

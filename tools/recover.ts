@@ -1,0 +1,204 @@
+/**
+ * After an engine that was killed: what it had begun to create may exist without being in Pulumi's state. Before the next
+ * `up` or `destroy` such orphans are found (by this stack's tags, or by the inputs of the operation that was under way),
+ * deleted, and the pending operations are cleared, so that the same command goes on without a duplicate.
+ * @see https://www.pulumi.com/docs/support/troubleshooting/common-issues/interrupted-updates/
+ */
+import * as ec2 from "@aws-sdk/client-ec2";
+import * as elb from "@aws-sdk/client-elastic-load-balancing-v2";
+import { project } from "./places";
+import type { Deployment, Stack, StateResource } from "./stack";
+import { stackConfig } from "./stack-config";
+
+/** Something in the cloud that carries the stack's tags but is not in its state. */
+export interface Orphan {
+  /** EC2's resource type, such as instance or vpc. */
+  readonly type: string;
+  readonly id: string;
+}
+
+/** Order in which orphans can go: what depends on others first. */
+const order = [
+  "instance",
+  "elastic-ip",
+  "network-interface",
+  "volume",
+  "security-group-rule",
+  "internet-gateway",
+  "route-table",
+  "subnet",
+  "security-group",
+  "vpc",
+  "key-pair",
+];
+
+/** Every identifier that a deployment knows: ids, and the other ids that EC2 gives the same thing. Pure. */
+export function knownIds(deployment: Deployment): Set<string> {
+  const ids = new Set<string>();
+  for (const { id, outputs } of deployment.resources ?? []) {
+    for (const value of [id, ...["allocationId", "keyPairId", "securityGroupRuleId", "arn"].map((key) => outputs?.[key])])
+      if (typeof value === "string") ids.add(value);
+  }
+  return ids;
+}
+
+/** Orphans among what carries the stack's tags, in the order in which they can be deleted. Pure. */
+export function orphans(tagged: readonly Orphan[], known: ReadonlySet<string>): Orphan[] {
+  return tagged
+    .filter(({ id, type }) => order.includes(type) && !known.has(id))
+    .sort((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
+}
+
+/** Brings a stack whose last operation was interrupted back to a state from which `up` and `destroy` go on. */
+export async function recover(stack: Stack): Promise<void> {
+  const deployment = await stack.state();
+  const pending = deployment.pending_operations ?? [];
+  if (pending.length === 0) return;
+  console.log(`The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`);
+  const cloud = new CloudOf(stack);
+  for (const operation of pending) if (operation.type === "creating") await cloud.undo(operation.resource);
+  for (const orphan of orphans(await cloud.tagged(), knownIds(deployment))) {
+    console.log(`  deleting ${orphan.type} ${orphan.id}, which is in no state`);
+    await cloud.remove(orphan);
+  }
+  await stack.importState({ ...deployment, pending_operations: [] });
+}
+
+class CloudOf {
+  private readonly ec2: ec2.EC2Client;
+  private readonly elb: elb.ElasticLoadBalancingV2Client;
+
+  constructor(private readonly stack: Stack) {
+    const { region, awsEndpoint } = stackConfig(stack.name);
+    const options = {
+      ...(typeof region === "string" ? { region } : { region: "ap-southeast-1" }),
+      ...(typeof awsEndpoint === "string"
+        ? { endpoint: awsEndpoint, credentials: { accessKeyId: "local", secretAccessKey: "local" } }
+        : {}),
+    };
+    this.ec2 = new ec2.EC2Client(options);
+    this.elb = new elb.ElasticLoadBalancingV2Client(options);
+  }
+
+  /** What carries the tags that the program gives everything by default. */
+  async tagged(): Promise<Orphan[]> {
+    const byTag = async (key: string, value: string): Promise<ec2.TagDescription[]> => {
+      const found: ec2.TagDescription[] = [];
+      for await (const page of ec2.paginateDescribeTags(
+        { client: this.ec2 },
+        { Filters: [{ Name: "key", Values: [key] }, { Name: "value", Values: [value] }] },
+      ))
+        found.push(...(page.Tags ?? []));
+      return found;
+    };
+    const ofProject = new Set((await byTag("project", project)).map((tag) => tag.ResourceId));
+    const ofStack = (await byTag("stack", this.stack.name)).filter((tag) => ofProject.has(tag.ResourceId));
+    const alive = await this.liveInstances();
+    return ofStack
+      .map((tag) => ({ type: tag.ResourceType ?? "", id: tag.ResourceId ?? "" }))
+      .filter(({ type, id }) => type !== "instance" || alive.has(id));
+  }
+
+  /** Undoes an operation whose result carries no tags, found by what it was asked to make. */
+  async undo({ type, inputs = {} }: StateResource): Promise<void> {
+    const text = (key: string): string => String(inputs[key]);
+    if (type === "aws:ec2/route:Route") {
+      const destination = { RouteTableId: text("routeTableId"), DestinationCidrBlock: text("destinationCidrBlock") };
+      await ignoring(/NoSuchRoute|InvalidRoute|NotFound/, this.ec2.send(new ec2.DeleteRouteCommand(destination)));
+    } else if (type === "aws:ec2/routeTableAssociation:RouteTableAssociation") {
+      const { RouteTables } = await this.ec2.send(
+        new ec2.DescribeRouteTablesCommand({ Filters: [{ Name: "association.subnet-id", Values: [text("subnetId")] }] }),
+      );
+      for (const association of RouteTables?.flatMap((table) => table.Associations ?? []) ?? [])
+        if (association.SubnetId === inputs["subnetId"] && !association.Main)
+          await this.ec2.send(new ec2.DisassociateRouteTableCommand({ AssociationId: association.RouteTableAssociationId }));
+    } else if (type === "aws:lb/loadBalancer:LoadBalancer" || type === "aws:lb/targetGroup:TargetGroup") {
+      await this.undoLoadBalancing(type, text("name"));
+    }
+  }
+
+  private async undoLoadBalancing(type: string, name: string): Promise<void> {
+    if (type.includes("LoadBalancer")) {
+      const found = await ignoring(/NotFound/, this.elb.send(new elb.DescribeLoadBalancersCommand({ Names: [name] })));
+      for (const { LoadBalancerArn } of found?.LoadBalancers ?? [])
+        await this.elb.send(new elb.DeleteLoadBalancerCommand({ LoadBalancerArn }));
+    } else {
+      const found = await ignoring(/NotFound/, this.elb.send(new elb.DescribeTargetGroupsCommand({ Names: [name] })));
+      for (const { TargetGroupArn } of found?.TargetGroups ?? [])
+        await this.elb.send(new elb.DeleteTargetGroupCommand({ TargetGroupArn }));
+    }
+  }
+
+  async remove({ type, id }: Orphan): Promise<void> {
+    switch (type) {
+      case "instance":
+        await this.ec2.send(new ec2.TerminateInstancesCommand({ InstanceIds: [id] }));
+        await ec2.waitUntilInstanceTerminated({ client: this.ec2, maxWaitTime: 300, minDelay: 1 }, { InstanceIds: [id] });
+        return;
+      case "elastic-ip":
+        await this.ec2.send(new ec2.ReleaseAddressCommand({ AllocationId: id }));
+        return;
+      case "network-interface":
+        await ignoring(/NotFound/, this.ec2.send(new ec2.DeleteNetworkInterfaceCommand({ NetworkInterfaceId: id })));
+        return;
+      case "volume":
+        await ignoring(/NotFound/, this.ec2.send(new ec2.DeleteVolumeCommand({ VolumeId: id })));
+        return;
+      case "security-group-rule":
+        return this.removeRule(id);
+      case "internet-gateway":
+        return this.removeGateway(id);
+      case "route-table":
+        await this.ec2.send(new ec2.DeleteRouteTableCommand({ RouteTableId: id }));
+        return;
+      case "subnet":
+        await this.ec2.send(new ec2.DeleteSubnetCommand({ SubnetId: id }));
+        return;
+      case "security-group":
+        await this.ec2.send(new ec2.DeleteSecurityGroupCommand({ GroupId: id }));
+        return;
+      case "vpc":
+        await this.ec2.send(new ec2.DeleteVpcCommand({ VpcId: id }));
+        return;
+      case "key-pair":
+        await this.ec2.send(new ec2.DeleteKeyPairCommand({ KeyPairId: id }));
+        return;
+    }
+  }
+
+  private async removeRule(id: string): Promise<void> {
+    const { SecurityGroupRules } = await this.ec2.send(
+      new ec2.DescribeSecurityGroupRulesCommand({ SecurityGroupRuleIds: [id] }),
+    );
+    for (const rule of SecurityGroupRules ?? []) {
+      const target = { GroupId: rule.GroupId, SecurityGroupRuleIds: [id] };
+      await (rule.IsEgress
+        ? this.ec2.send(new ec2.RevokeSecurityGroupEgressCommand(target))
+        : this.ec2.send(new ec2.RevokeSecurityGroupIngressCommand(target)));
+    }
+  }
+
+  private async removeGateway(id: string): Promise<void> {
+    const { InternetGateways } = await this.ec2.send(new ec2.DescribeInternetGatewaysCommand({ InternetGatewayIds: [id] }));
+    for (const { VpcId } of InternetGateways?.flatMap((gateway) => gateway.Attachments ?? []) ?? [])
+      await this.ec2.send(new ec2.DetachInternetGatewayCommand({ InternetGatewayId: id, VpcId }));
+    await this.ec2.send(new ec2.DeleteInternetGatewayCommand({ InternetGatewayId: id }));
+  }
+
+  private async liveInstances(): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for await (const page of ec2.paginateDescribeInstances({ client: this.ec2 }, {}))
+      for (const instance of page.Reservations?.flatMap((reservation) => reservation.Instances ?? []) ?? [])
+        if (!["terminated", "shutting-down"].includes(instance.State?.Name ?? "")) ids.add(instance.InstanceId ?? "");
+    return ids;
+  }
+}
+
+async function ignoring<T>(pattern: RegExp, call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (pattern.test(`${(error as Error).name} ${(error as Error).message}`)) return undefined;
+    throw error;
+  }
+}

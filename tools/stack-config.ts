@@ -1,0 +1,76 @@
+/**
+ * The configuration that a stack of the local cloud runs with: its file at the top of the checkout, plus what this run
+ * overrides (STAGE, a test's values), kept in .lab/<stack>/ so that Pulumi's encryption salt and a passing override never
+ * dirty a committed file.
+ */
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { UserError } from "./errors";
+import { project, root, stackDir } from "./places";
+
+/** A stack file as Pulumi writes it: `config` holds namespaced keys. */
+interface StackFile {
+  encryptionsalt?: string;
+  config?: Record<string, unknown>;
+  [key: string]: unknown;
+}
+
+/** Values by key of this project's namespace, such as {workerCount: 3}; undefined removes the key. */
+export type Overrides = Readonly<Record<string, unknown>>;
+
+/** Path of the committed file of a stack. */
+export const committedFile = (stack: string): string => join(root, `Pulumi.${stack}.yaml`);
+/** Path of the file that Pulumi is given for a stack of the local cloud. */
+export const effectiveFile = (stack: string): string => join(stackDir(stack), `Pulumi.${stack}.yaml`);
+
+function read(path: string): StackFile | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return (parse(readFileSync(path, "utf8")) as StackFile | null) ?? {};
+  } catch (error) {
+    throw new UserError(`${path} is not valid YAML: ${(error as Error).message.split("\n")[0]}`);
+  }
+}
+
+/**
+ * Configuration of a stack as this project's keys, without the namespace.
+ * @throws UserError where the stack has no file.
+ */
+export function stackConfig(stack: string): Record<string, unknown> {
+  const file = read(committedFile(stack)) ?? read(effectiveFile(stack));
+  if (!file) {
+    throw new UserError(
+      `There is no stack "${stack}": Pulumi.${stack}.yaml does not exist. ` +
+        `Copy the preset that is nearest (Pulumi.local.yaml, Pulumi.dev.yaml, Pulumi.ha.yaml) to that name, or name one of them: make up STACK=local`,
+    );
+  }
+  const prefix = `${project}:`;
+  return Object.fromEntries(
+    Object.entries(file.config ?? {})
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [key.slice(prefix.length), value]),
+  );
+}
+
+/** Merges a stack's file with overrides into the file that Pulumi is given. Pure. */
+export function mergeStackFile(committed: StackFile, earlier: StackFile | undefined, overrides: Overrides): StackFile {
+  const config: Record<string, unknown> = { ...committed.config };
+  for (const [key, value] of Object.entries(overrides)) {
+    if (value === undefined) delete config[`${project}:${key}`];
+    else config[`${project}:${key}`] = value;
+  }
+  const encryptionsalt = committed.encryptionsalt ?? earlier?.encryptionsalt;
+  return { ...committed, ...(encryptionsalt ? { encryptionsalt } : {}), config };
+}
+
+/** Writes the effective file of a stack and returns its path. */
+export async function writeEffectiveFile(stack: string, overrides: Overrides): Promise<string> {
+  const earlier = read(effectiveFile(stack));
+  const committed = read(committedFile(stack)) ?? earlier ?? {};
+  mkdirSync(stackDir(stack), { recursive: true, mode: 0o700 });
+  const path = effectiveFile(stack);
+  await writeFile(path, stringify(mergeStackFile(committed, earlier, overrides)), { mode: 0o600 });
+  return path;
+}

@@ -1,0 +1,214 @@
+/** One Pulumi stack, driven by the Pulumi command line: the same commands that a user types. */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa, type ResultPromise } from "execa";
+import { UserError } from "./errors";
+import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
+import { type Overrides, stackConfig, writeEffectiveFile } from "./stack-config";
+import type { Toolchain } from "./toolchain";
+
+/** A node as the stack's output `nodes` lists it. */
+export interface NodeOutput {
+  readonly name: string;
+  readonly role: "control-plane" | "worker" | "balancer";
+  readonly zone: string;
+  readonly privateIp: string;
+  readonly publicIp?: string;
+  readonly instanceId: string;
+  readonly podCidr?: string;
+}
+
+/** Outputs of the program, secrets included. */
+export interface StackOutputs {
+  readonly kubeconfig?: string;
+  readonly apiEndpoint?: string;
+  readonly nodes: readonly NodeOutput[];
+  readonly sshConfig: string;
+  readonly sshPrivateKey?: string;
+  readonly sshKnownHosts: string;
+  readonly certificateExpiry: Readonly<Record<string, string>>;
+  readonly proofs: Readonly<Record<string, string>>;
+}
+
+/** What the last command changed, by operation: {create: 3, same: 80}. */
+export type Changes = Readonly<Record<string, number>>;
+
+export class Stack {
+  /** Folder of the stack's files: .lab/<name>. */
+  readonly dir: string;
+  /** Port of the EC2-compatible API on loopback; undefined for a stack on AWS. */
+  readonly localPort?: number;
+  private configFile?: string;
+
+  /** @throws UserError where the stack has no configuration file, or its awsEndpoint is no URL. */
+  constructor(
+    readonly name: string,
+    private readonly toolchain: Toolchain,
+  ) {
+    this.dir = stackDir(name);
+    const endpoint = stackConfig(name)["awsEndpoint"];
+    if (typeof endpoint === "string") {
+      const url = URL.parse(endpoint);
+      if (!url) throw new UserError(`awsEndpoint of stack ${name} is not a URL: ${endpoint}`);
+      if (["127.0.0.1", "localhost"].includes(url.hostname)) this.localPort = Number(url.port);
+    }
+  }
+
+  /** Environment of every Pulumi command. A stack on AWS keeps the user's own backend and secrets provider. */
+  environment(): Record<string, string> {
+    return { ...this.toolchain.environment, ...(this.localPort ? localBackend() : {}) };
+  }
+
+  /** Makes the stack where it does not exist yet, and fixes this run's configuration. */
+  async prepare(overrides: Overrides = {}): Promise<void> {
+    if (this.localPort) this.configFile = await writeEffectiveFile(this.name, overrides);
+    else if (Object.values(overrides).some((value) => value !== undefined))
+      throw new UserError(
+        `Set ${Object.keys(overrides).join(", ")} of stack ${this.name} with "pulumi config set" (only stacks of the local cloud take it from the command line).`,
+      );
+    if (!(await this.exists()))
+      await this.pulumi(["stack", "init", this.name, "--no-select"], { quiet: true, stackFlag: false });
+    await this.releaseStaleLock();
+  }
+
+  async up(extra: readonly string[] = []): Promise<void> {
+    await this.pulumi(["up", "--yes", "--skip-preview", ...extra]);
+  }
+
+  async preview(extra: readonly string[] = []): Promise<void> {
+    await this.pulumi(["preview", ...extra]);
+  }
+
+  async refresh(extra: readonly string[] = []): Promise<void> {
+    await this.pulumi(["refresh", "--yes", "--skip-preview", ...extra]);
+  }
+
+  async destroy(): Promise<void> {
+    await this.pulumi(["destroy", "--yes", "--skip-preview", "--remove"]);
+  }
+
+  /** What `pulumi preview` would change, by operation. */
+  async plannedChanges(): Promise<Changes> {
+    const text = await this.pulumi(["preview", "--json"], { quiet: true });
+    return (JSON.parse(text) as { changeSummary: Changes }).changeSummary;
+  }
+
+  async outputs(): Promise<StackOutputs> {
+    return JSON.parse(await this.pulumi(["stack", "output", "--json", "--show-secrets"], { quiet: true })) as StackOutputs;
+  }
+
+  /** The stack's deployment as Pulumi keeps it, secrets encrypted. */
+  async state(): Promise<Deployment> {
+    const text = await this.pulumi(["stack", "export"], { quiet: true });
+    return (JSON.parse(text) as { deployment: Deployment }).deployment;
+  }
+
+  async importState(deployment: Deployment): Promise<void> {
+    await this.pulumi(["stack", "import", "--force"], { quiet: true, input: JSON.stringify({ version: 3, deployment }) });
+  }
+
+  /** Every stack of this project in the same backend, with its number of resources. */
+  async siblings(): Promise<{ name: string; resources: number }[]> {
+    const text = await this.pulumi(["stack", "ls", "--json"], { quiet: true, stackFlag: false });
+    return (JSON.parse(text) as { name: string; resourceCount?: number }[]).map((stack) => ({
+      name: stack.name.split("/").pop() ?? stack.name,
+      resources: stack.resourceCount ?? 0,
+    }));
+  }
+
+  /** Whether the stack exists in its backend. */
+  async exists(): Promise<boolean> {
+    return (await this.siblings()).some((stack) => stack.name === this.name);
+  }
+
+  /** Starts a Pulumi command as a child that the caller may kill; its output goes to `log`. */
+  spawn(args: readonly string[]): ResultPromise {
+    return execa(this.toolchain.pulumi, this.command(args), {
+      cwd: root,
+      env: this.environment(),
+      all: true,
+      reject: false,
+      detached: true,
+      stdin: "ignore",
+    });
+  }
+
+  private command(args: readonly string[], stackFlag = true): string[] {
+    const config = this.configFile && ["up", "preview", "refresh", "destroy"].includes(args[0] ?? "");
+    return [
+      ...args,
+      ...(stackFlag ? ["--stack", this.name] : []),
+      ...(config ? ["--config-file", this.configFile as string] : []),
+      "--non-interactive",
+    ];
+  }
+
+  private async pulumi(
+    args: readonly string[],
+    options: { quiet?: boolean; stackFlag?: boolean; input?: string } = {},
+  ): Promise<string> {
+    const result = await execa(this.toolchain.pulumi, this.command(args, options.stackFlag), {
+      cwd: root,
+      env: this.environment(),
+      stdin: options.input === undefined ? "ignore" : "pipe",
+      ...(options.input === undefined ? {} : { input: options.input }),
+      stdout: options.quiet ? "pipe" : "inherit",
+      stderr: options.quiet ? "pipe" : "inherit",
+      reject: false,
+    });
+    if (result.exitCode !== 0) {
+      const why = options.quiet ? `:\n${String(result.stderr || result.stdout)}` : "";
+      throw new UserError(`pulumi ${args[0]} of stack ${this.name} ended with exit code ${result.exitCode}${why}`);
+    }
+    return options.quiet ? String(result.stdout) : "";
+  }
+
+  /** An engine that was killed leaves its lock in the file backend; it is released only when that process is gone. */
+  private async releaseStaleLock(): Promise<void> {
+    if (!this.localPort) return;
+    const locks = join(stateDir, ".pulumi", "locks");
+    const { globSync } = await import("node:fs");
+    for (const file of globSync(`${locks}/**/${this.name}/*.json`)) {
+      const lock = JSON.parse(readFileSync(file, "utf8")) as { pid: number; timestamp: string };
+      if (isPulumi(lock.pid))
+        throw new UserError(
+          `Another Pulumi command (process ${lock.pid}, since ${lock.timestamp}) is working on stack ${this.name}. Wait for it to end.`,
+        );
+      console.log(`  The last run was interrupted (process ${lock.pid} is gone): releasing its lock.`);
+      await this.pulumi(["cancel", "--yes"], { quiet: true });
+    }
+  }
+}
+
+/** Part of a deployment that the tools read. */
+export interface Deployment {
+  readonly resources?: readonly StateResource[];
+  readonly pending_operations?: readonly { readonly type: string; readonly resource: StateResource }[];
+  readonly [key: string]: unknown;
+}
+export interface StateResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly id?: string;
+  readonly inputs?: Readonly<Record<string, unknown>>;
+  readonly outputs?: Readonly<Record<string, unknown>>;
+}
+
+function isPulumi(pid: number): boolean {
+  const comm = `/proc/${pid}/comm`;
+  if (existsSync("/proc/self/comm")) return existsSync(comm) && readFileSync(comm, "utf8").startsWith("pulumi");
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function localBackend(): Record<string, string> {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  mkdirSync(labDir, { recursive: true });
+  if (!existsSync(passphraseFile))
+    writeFileSync(passphraseFile, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
+  return { PULUMI_BACKEND_URL: `file://${stateDir}`, PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile };
+}
