@@ -173,3 +173,15 @@ function printTable(rows: readonly (readonly string[])[]): void {
   console.log("");
   for (const row of rows) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
 }
+
+/** A stack that an experiment may change for a while. */
+export interface OpenStack {
+  /** Runs `up` with these values instead of the configured ones; {} returns to the configuration. */
+  set(config: Overrides): Promise<void>;
+}
+
+/** @throws UserError where the stack has no configuration. */
+export function openStack(name: string): Promise<OpenStack> {
+  stackConfig(name);
+  return Promise.resolve({ set: (config: Overrides) => up(name, config) });
+}
