@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { relative, join } from "node:path";
 import { execa } from "execa";
 import { cloudDown, cloudUp } from "../cloud";
+import { writeTranscript } from "./by-hand";
 import { UserError } from "./errors";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root, stackDir } from "./places";
@@ -123,7 +124,6 @@ async function runLabs(name: string, args: readonly string[]): Promise<void> {
 
 /** `make by-hand`: the whole bootstrap as a text to type. */
 export async function byHand(name: string): Promise<void> {
-  const { writeTranscript } = await import("./by-hand");
   const path = await writeTranscript(name);
   console.log(`Written: ${relative(root, path)}`);
 }

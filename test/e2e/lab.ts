@@ -1,7 +1,7 @@
 /** A cluster of the tests' own on a local cloud of its own, driven by the commands that a user types. */
 import { writeFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { execa, type Result } from "execa";
+import { execa, type ResultPromise } from "execa";
 import { parse, stringify } from "yaml";
 import { root, stackDir } from "../../tools/places";
 
@@ -14,6 +14,14 @@ export interface TestLab {
   readonly port: number;
   /** First two octets of the VPC's /16. */
   readonly network: string;
+}
+
+/** How a command ended, and what it wrote. */
+export interface Outcome {
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  /** Standard output and error as they came. */
+  readonly all: string;
 }
 
 const key = (name: string): string => `kubernetes-from-scratch:${name}`;
@@ -62,11 +70,11 @@ export class Lab {
     const result = await this.run("make", ["--no-print-directory", target, `STACK=${this.at.stack}`, ...(options.args ?? [])]);
     if (result.exitCode !== 0 && options.reject !== false)
       throw new Error(`make ${target} ended with ${result.exitCode}:\n${result.all}`);
-    return String(result.all);
+    return result.all;
   }
 
   /** Starts a make target in a process group of its own and returns the child, for a test that kills it. */
-  start(target: string): ReturnType<typeof execa> {
+  start(target: string): ResultPromise {
     return execa("make", ["--no-print-directory", target, `STACK=${this.at.stack}`], {
       cwd: root,
       env: this.environment(),
@@ -78,7 +86,7 @@ export class Lab {
   }
 
   /** Ends every process of a group that `start` made, and waits until none is left. */
-  async kill(child: ReturnType<typeof execa>): Promise<void> {
+  async kill(child: ResultPromise): Promise<void> {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     await child;
   }
@@ -86,12 +94,12 @@ export class Lab {
   async kubectl(...args: string[]): Promise<string> {
     const result = await this.tryKubectl(...args);
     if (result.exitCode !== 0) throw new Error(`kubectl ${args.join(" ")}: ${result.all}`);
-    return String(result.stdout).trim();
+    return result.stdout.trim();
   }
 
-  async tryKubectl(...args: string[]): Promise<Result<{ all: true; reject: false }>> {
+  async tryKubectl(...args: string[]): Promise<Outcome> {
     if (!this.variables["KUBECONFIG"]) await this.loadEnvironment();
-    return execa("kubectl", args, { cwd: root, env: this.environment(), all: true, reject: false, stdin: "ignore" });
+    return this.run("kubectl", args);
   }
 
   /** Applies manifests given as text. */
@@ -104,23 +112,18 @@ export class Lab {
   async ssh(machine: string, command: string): Promise<string> {
     const result = await this.trySsh(machine, command);
     if (result.exitCode !== 0) throw new Error(`ssh ${machine} ${command}: ${result.all}`);
-    return String(result.stdout).trim();
+    return result.stdout.trim();
   }
 
-  async trySsh(machine: string, command: string): Promise<Result<{ all: true; reject: false }>> {
-    return execa("ssh", ["-F", join(stackDir(this.at.stack), "ssh_config"), machine, command], {
-      all: true,
-      reject: false,
-      stdin: "ignore",
-      timeout: 120_000,
-    });
+  async trySsh(machine: string, command: string): Promise<Outcome> {
+    return this.run("ssh", ["-F", join(stackDir(this.at.stack), "ssh_config"), machine, command]);
   }
 
   /** Runs the local cloud's command line. */
   async cloud(...args: string[]): Promise<string> {
     const result = await this.run("tsx", ["cloud/cli.ts", ...args, "--name", this.at.cloud]);
     if (result.exitCode !== 0) throw new Error(`cloud ${args.join(" ")}: ${result.all}`);
-    return String(result.stdout);
+    return result.stdout;
   }
 
   /** `make down`, and the stack's own configuration file removed. */
@@ -152,8 +155,10 @@ export class Lab {
     }
   }
 
-  private run(command: string, args: string[]): Promise<Result<{ all: true; reject: false }>> {
-    return execa(command, args, { cwd: root, env: this.environment(), all: true, reject: false, stdin: "ignore" });
+  private async run(command: string, args: string[]): Promise<Outcome> {
+    const options = { cwd: root, env: this.environment(), all: true, reject: false, stdin: "ignore" } as const;
+    const { exitCode, stdout, all } = await execa(command, args, options);
+    return { exitCode, stdout, all };
   }
 }
 

@@ -1,0 +1,31 @@
+import { describe, expect, test } from "vitest";
+import { mergeStackFile } from "../../../tools/stack-config";
+
+const committed = { config: { "kubernetes-from-scratch:workerCount": 2, "aws:region": "eu-central-1" } };
+
+describe("the effective configuration of a stack", () => {
+  test("is the committed one with this run's overrides", () => {
+    expect(mergeStackFile(committed, undefined, { stage: "etcd" }).config).toEqual({
+      "kubernetes-from-scratch:workerCount": 2,
+      "kubernetes-from-scratch:stage": "etcd",
+      "aws:region": "eu-central-1",
+    });
+  });
+
+  test("forgets the overrides of the run before", () => {
+    const earlier = { encryptionsalt: "v1:a", config: { "kubernetes-from-scratch:stage": "etcd" } };
+    expect(mergeStackFile(committed, earlier, {}).config).toEqual(committed.config);
+  });
+
+  test("keeps the salt of the secrets, and the committed file's own before any other", () => {
+    expect(mergeStackFile(committed, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe("v1:old");
+    expect(mergeStackFile({ ...committed, encryptionsalt: "v1:own" }, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe(
+      "v1:own",
+    );
+  });
+
+  test("drops a key that is overridden with undefined, and leaves the committed object alone", () => {
+    expect(mergeStackFile(committed, undefined, { workerCount: undefined }).config).toEqual({ "aws:region": "eu-central-1" });
+    expect(committed.config["kubernetes-from-scratch:workerCount"]).toBe(2);
+  });
+});
