@@ -1,137 +1,91 @@
 /**
- * Every version that goes onto a machine, where its file is published, and how it is verified: the one place for both
- * the program (what the machines download) and the mirror (what it must hold).
+ * Every version that the cluster is made of, where its release files come from, and what proves them: the SHA-256 sums
+ * that the origin publishes beside them. URLs are upstream's; a mirror serves the same tree as <mirror>/<host>/<path>.
  */
-import type { ClusterSpec, Role } from "../infra/cluster";
-import type { Architecture } from "../infra/instance-types";
 
-/** Combinations that were run; the first of each list is the default. */
-export const tested = {
-  kubernetes: ["v1.36.3", "v1.36.1"],
-  etcd: ["v3.6.16", "v3.6.15"],
-} as const;
+export type Architecture = "amd64" | "arm64";
 
-/** Versions of what the configuration does not choose: release tags of the upstream repositories. */
+/** Patch releases of Kubernetes 1.36 that were run with the versions below; the newest is the default. */
+export const kubernetesVersions = ["v1.36.1", "v1.36.2", "v1.36.3"] as const;
+/** Patch releases of etcd 3.6 that were run with them. */
+export const etcdVersions = ["v3.6.14", "v3.6.15", "v3.6.16"] as const;
+
+/** The rest: one version each, changed together with this file. */
 export const versions = {
-  containerd: "v2.2.9",
-  runc: "v1.4.0",
-  cniPlugins: "v1.9.1",
-  crictl: "v1.36.0",
+  containerd: "2.2.9",
+  runc: "1.4.0",
+  cniPlugins: "1.9.1",
+  crictl: "1.36.0",
+  coredns: "1.14.0",
+  pause: "3.10.1",
 } as const;
 
-/** Images that every cluster runs, by upstream name. Tags are those that Kubernetes v1.36 itself is released with, or newer. */
-export const images = {
-  pause: "registry.k8s.io/pause:3.10.1",
-  coredns: "registry.k8s.io/coredns/coredns:v1.14.0",
-} as const;
-
-export type Component = "kubernetes" | "etcd" | "containerd" | "runc" | "cni-plugins" | "crictl";
-
-/** One published file: a binary, or an archive of several. */
-export interface ReleaseFile {
-  readonly component: Component;
-  /** Name of the program, or of the component where the file is an archive: kubelet, etcd, cni-plugins. */
-  readonly name: string;
-  /** Release tag, such as v1.36.3. */
-  readonly version: string;
-  readonly arch: Architecture;
-  /** Where upstream publishes the file; always https. */
+/** One file of a release. */
+export interface Release {
+  /** Name of the binary, or of what the archive holds. */
+  readonly name: ReleaseName;
   readonly url: string;
-  /**
-   * Where upstream publishes its SHA-256: a file that holds the sum alone, or lines of `sum  name` (the name may carry a
-   * `*`), possibly between the lines of a PGP signature.
-   */
-  readonly sumUrl: string;
-  /** What of a gzipped tar archive is used, by path within it; undefined for a plain binary. */
-  readonly members?: readonly string[];
+  /** URL of the SHA-256 sums that the origin publishes: one sum alone, or lines of `<sum>  <file>`. */
+  readonly checksum: string;
 }
 
-/** The part of a cluster that decides which files its machines need. */
-export type ReleaseChoice = Pick<ClusterSpec, "kubernetesVersion" | "etcdVersion">;
+export type ReleaseName =
+  | "kube-apiserver"
+  | "kube-controller-manager"
+  | "kube-scheduler"
+  | "kubelet"
+  | "kube-proxy"
+  | "kubectl"
+  | "etcd"
+  | "containerd"
+  | "runc"
+  | "cni-plugins"
+  | "crictl";
 
-const github = (repository: string, tag: string, file: string): string =>
-  `https://github.com/${repository}/releases/download/${tag}/${file}`;
+const kubernetesBinaries = [
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kubelet",
+  "kube-proxy",
+  "kubectl",
+] as const satisfies readonly ReleaseName[];
 
-/** A Kubernetes program. https://kubernetes.io/releases/download/#binaries */
-export function kubernetesBinary(name: string, version: string, arch: Architecture): ReleaseFile {
-  const url = `https://dl.k8s.io/release/${version}/bin/linux/${arch}/${name}`;
-  return { component: "kubernetes", name, version, arch, url, sumUrl: `${url}.sha256` };
-}
+const github = (repository: string, tag: string): string => `https://github.com/${repository}/releases/download/${tag}`;
 
-/** etcd, etcdctl and etcdutl. https://github.com/etcd-io/etcd/releases */
-export function etcdArchive(version: string, arch: Architecture): ReleaseFile {
-  const directory = `etcd-${version}-linux-${arch}`;
-  return {
-    component: "etcd",
-    name: "etcd",
-    version,
-    arch,
-    url: github("etcd-io/etcd", version, `${directory}.tar.gz`),
-    sumUrl: github("etcd-io/etcd", version, "SHA256SUMS"),
-    members: ["etcd", "etcdctl", "etcdutl"].map((program) => `${directory}/${program}`),
-  };
-}
-
-/** containerd with its shim and ctr. https://github.com/containerd/containerd/blob/main/docs/getting-started.md */
-function containerdArchive(arch: Architecture): ReleaseFile {
-  const version = versions.containerd;
-  const file = `containerd-${version.slice(1)}-linux-${arch}.tar.gz`;
-  const url = github("containerd/containerd", version, file);
-  const members = ["bin/containerd", "bin/containerd-shim-runc-v2", "bin/ctr"];
-  return { component: "containerd", name: "containerd", version, arch, url, sumUrl: `${url}.sha256sum`, members };
-}
-
-/** runc. https://github.com/opencontainers/runc/releases */
-function runcBinary(arch: Architecture): ReleaseFile {
-  const version = versions.runc;
-  const of = (file: string): string => github("opencontainers/runc", version, file);
-  return { component: "runc", name: "runc", version, arch, url: of(`runc.${arch}`), sumUrl: of("runc.sha256sum") };
-}
-
-/** The CNI plugins that the pod network uses. https://github.com/containernetworking/plugins/releases */
-function cniPluginsArchive(arch: Architecture): ReleaseFile {
-  const version = versions.cniPlugins;
-  const url = github("containernetworking/plugins", version, `cni-plugins-linux-${arch}-${version}.tgz`);
-  const members = ["bridge", "loopback", "host-local", "portmap", "firewall"].map((plugin) => `./${plugin}`);
-  return { component: "cni-plugins", name: "cni-plugins", version, arch, url, sumUrl: `${url}.sha256`, members };
-}
-
-/** crictl. https://github.com/kubernetes-sigs/cri-tools/releases */
-function crictlArchive(arch: Architecture): ReleaseFile {
-  const version = versions.crictl;
-  const url = github("kubernetes-sigs/cri-tools", version, `crictl-${version}-linux-${arch}.tar.gz`);
-  return { component: "crictl", name: "crictl", version, arch, url, sumUrl: `${url}.sha256`, members: ["crictl"] };
-}
-
-/** What a machine of this role downloads, in the order in which the bootstrap first needs it. */
-export function releaseFiles(choice: ReleaseChoice, role: Role, arch: Architecture): readonly ReleaseFile[] {
-  const kubernetes = (name: string): ReleaseFile => kubernetesBinary(name, choice.kubernetesVersion, arch);
-  const node = [
-    containerdArchive(arch),
-    runcBinary(arch),
-    cniPluginsArchive(arch),
-    crictlArchive(arch),
-    kubernetes("kubelet"),
-    kubernetes("kube-proxy"),
+/**
+ * Every release file of a cluster, by name.
+ * @param versionsOf Kubernetes and etcd as the configuration names them, with the leading v.
+ */
+export function releases(
+  versionsOf: { readonly kubernetesVersion: string; readonly etcdVersion: string },
+  architecture: Architecture,
+): Readonly<Record<ReleaseName, Release>> {
+  const { kubernetesVersion, etcdVersion } = versionsOf;
+  const { containerd, runc, cniPlugins, crictl } = versions;
+  const kubernetes = `https://dl.k8s.io/release/${kubernetesVersion}/bin/linux/${architecture}`;
+  const etcd = github("etcd-io/etcd", etcdVersion);
+  const containerdFile = `${github("containerd/containerd", `v${containerd}`)}/containerd-${containerd}-linux-${architecture}.tar.gz`;
+  const cni = `${github("containernetworking/plugins", `v${cniPlugins}`)}/cni-plugins-linux-${architecture}-v${cniPlugins}.tgz`;
+  const cri = `${github("kubernetes-sigs/cri-tools", `v${crictl}`)}/crictl-v${crictl}-linux-${architecture}.tar.gz`;
+  const runcBase = github("opencontainers/runc", `v${runc}`);
+  const files: Release[] = [
+    ...kubernetesBinaries.map((name) => ({
+      name,
+      url: `${kubernetes}/${name}`,
+      checksum: `${kubernetes}/${name}.sha256`,
+    })),
+    { name: "etcd", url: `${etcd}/etcd-${etcdVersion}-linux-${architecture}.tar.gz`, checksum: `${etcd}/SHA256SUMS` },
+    { name: "containerd", url: containerdFile, checksum: `${containerdFile}.sha256sum` },
+    { name: "runc", url: `${runcBase}/runc.${architecture}`, checksum: `${runcBase}/runc.sha256sum` },
+    { name: "cni-plugins", url: cni, checksum: `${cni}.sha256` },
+    { name: "crictl", url: cri, checksum: `${cri}.sha256` },
   ];
-  const controlPlane = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"].map(kubernetes);
-  switch (role) {
-    case "control-plane":
-      return [etcdArchive(choice.etcdVersion, arch), ...controlPlane, ...node];
-    case "worker":
-      return node;
-    case "balancer":
-      return [];
-  }
+  return Object.fromEntries(files.map((file) => [file.name, file])) as Record<ReleaseName, Release>;
 }
 
-/** Path of an upstream URL within a mirror: <host>/<path>. */
-export function mirrorPath(url: string): string {
-  const { host, pathname } = new URL(url);
-  return host + pathname;
-}
-
-/** Where to download an upstream URL from: itself, or its place in the mirror. */
-export function downloadUrl(url: string, mirror: string | undefined): string {
-  return mirror === undefined ? url : `${mirror.replace(/\/+$/, "")}/${mirrorPath(url)}`;
-}
+/** Container images of the cluster itself, by upstream name. */
+export const images = {
+  pause: `registry.k8s.io/pause:${versions.pause}`,
+  coredns: `registry.k8s.io/coredns/coredns:v${versions.coredns}`,
+} as const;
