@@ -5,14 +5,12 @@
 import { Region } from "@pulumi/aws/types/enums";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
+import { etcdVersions, kubernetesVersions } from "../bootstrap/versions";
 import { address, parseCidr, size } from "./cidr";
 import { apiEndpointKinds, stages } from "./cluster";
 import { architecture, tooSmall } from "./instance-types";
 import { ownedFlags } from "./owned-flags";
 import { readSshKey } from "./ssh-key";
-
-/** Versions that were tested together. */
-export const tested = { kubernetes: ["v1.36.1", "v1.36.3"], etcd: ["v3.6.16"] } as const;
 
 /** Days before a certificate's end from which every `up` warns. */
 export const expiryWarningDays = 60;
@@ -288,8 +286,8 @@ export const fields = {
   apiEndpoint: optional(oneOf(apiEndpointKinds)),
   stage: field(oneOf(stages)),
   sshPrivateKeyFile: optional(sshPrivateKeyFile),
-  kubernetesVersion: field(version(tested.kubernetes, "v1.36")),
-  etcdVersion: field(version(tested.etcd, "v3.6")),
+  kubernetesVersion: field(version(kubernetesVersions, "v1.36")),
+  etcdVersion: field(version(etcdVersions, "v3.6")),
   kubeProxyMode: field(oneOf(["iptables", "nftables"])),
   kubeReserved: field(reservation),
   systemReserved: field(reservation),

@@ -1,0 +1,157 @@
+/** The machines: one EC2 instance each, with its image, its fixed address and the key that proves it is itself. */
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import type { ClusterSpec, Machine } from "./cluster";
+import { architecture } from "./instance-types";
+import type { Network } from "./network";
+import type { SecurityGroups } from "./security-groups";
+import type { SshKey } from "./ssh-key";
+import { renderUserData } from "./user-data";
+
+/** User of Debian's images on EC2, who may become root without a password. */
+export const sshUser = "admin";
+/** Account that publishes Debian's images. https://wiki.debian.org/Cloud/AmazonEC2Image/Trixie */
+const debian = "136693071363";
+
+export interface MachinesArgs {
+  readonly spec: ClusterSpec;
+  readonly network: Network;
+  readonly securityGroups: SecurityGroups;
+  /** The user's own key; one is made where there is none. */
+  readonly sshKey?: SshKey;
+}
+
+/** A machine that exists. */
+export interface RunningMachine {
+  readonly machine: Machine;
+  readonly instance: aws.ec2.Instance;
+  /** Public key of its SSH server, in OpenSSH's one-line form. */
+  readonly hostKey: pulumi.Output<string>;
+  /** Address that is dialled for SSH, by adminAccess. */
+  readonly sshHost: pulumi.Output<string>;
+  readonly publicIp: pulumi.Output<string>;
+}
+
+export class Machines extends pulumi.ComponentResource {
+  /** In the order of the spec. */
+  readonly all: readonly RunningMachine[];
+  /** The private key that opens every machine. */
+  readonly privateKey: pulumi.Output<string>;
+
+  constructor(name: string, args: MachinesArgs, options?: pulumi.ComponentResourceOptions) {
+    super("lab:infra:Machines", name, {}, options);
+    const { spec } = args;
+    const ssh = args.sshKey ?? this.ownSshKey();
+    this.privateKey = pulumi.secret(ssh.privateKey);
+    const keyPair = new aws.ec2.KeyPair("ssh", { publicKey: ssh.publicKey }, { parent: this });
+    const image = this.images();
+
+    this.all = spec.machines.map((machine): RunningMachine => {
+      const hostKey = new tls.PrivateKey(`${machine.name}-host`, { algorithm: "ED25519" }, { parent: this });
+      const instance = this.instance(machine, args, keyPair, image(machine.instanceType), hostKey);
+      if (machine.podCidr) args.network.routePods(machine, machine.podCidr, instance);
+      const publicIp = machine === holder(spec) ? this.associate(args.network.elasticIp, instance) : instance.publicIp;
+      return {
+        machine,
+        instance,
+        hostKey: hostKey.publicKeyOpenssh.apply((key) => key.trim()),
+        sshHost: spec.adminAccess === "private" ? pulumi.output(machine.privateIp) : publicIp,
+        publicIp,
+      };
+    });
+    this.registerOutputs();
+  }
+
+  /** The running machine of this name. @throws where there is none. */
+  get(name: string): RunningMachine {
+    const found = this.all.find(({ machine }) => machine.name === name);
+    if (!found) throw new Error(`there is no machine ${name}`);
+    return found;
+  }
+
+  private instance(
+    machine: Machine,
+    { spec, network, securityGroups }: MachinesArgs,
+    keyPair: aws.ec2.KeyPair,
+    ami: pulumi.Output<string>,
+    hostKey: tls.PrivateKey,
+  ): aws.ec2.Instance {
+    const userData = pulumi
+      .all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh])
+      .apply(([privateKey, publicKey]) => renderUserData({ hostname: machine.name, privateKey, publicKey }));
+    return new aws.ec2.Instance(
+      machine.name,
+      {
+        ami,
+        instanceType: machine.instanceType,
+        subnetId: network.subnetIds[machine.zone] as pulumi.Output<string>,
+        privateIp: machine.privateIp,
+        vpcSecurityGroupIds: securityGroups.of(machine),
+        keyName: keyPair.keyName,
+        // A node carries its pods' packets, whose addresses are not its own.
+        sourceDestCheck: machine.podCidr === undefined,
+        // One hop: pods, which are a hop further, cannot read the user data and the host key in it.
+        metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+        rootBlockDevice: {
+          volumeType: "gp3",
+          volumeSize: spec.rootVolumeGiB,
+          encrypted: true,
+          deleteOnTermination: true,
+        },
+        userData: pulumi.secret(userData),
+        tags: { Name: machine.name, role: machine.role },
+      },
+      {
+        parent: this,
+        dependsOn: network.internet,
+        // A machine keeps what it was born with: a newer image or another wording of the user data replaces none.
+        ignoreChanges: ["ami", "userData"],
+        replacementTrigger: hostKey.publicKeyOpenssh,
+        // Its successor takes the same private address.
+        deleteBeforeReplace: true,
+      },
+    );
+  }
+
+  private ownSshKey(): { publicKey: pulumi.Output<string>; privateKey: pulumi.Output<string> } {
+    const key = new tls.PrivateKey("ssh", { algorithm: "ED25519" }, { parent: this });
+    return { publicKey: key.publicKeyOpenssh.apply((text) => text.trim()), privateKey: key.privateKeyOpenssh };
+  }
+
+  /** The newest Debian 13 image for an instance type's architecture; asked for once per architecture. */
+  private images(): (instanceType: string) => pulumi.Output<string> {
+    const found = new Map<string, pulumi.Output<string>>();
+    return (instanceType) => {
+      const arch = architecture(instanceType) ?? "amd64";
+      const known = found.get(arch);
+      if (known) return known;
+      const image = aws.ec2.getAmiOutput(
+        {
+          owners: [debian],
+          mostRecent: true,
+          filters: [
+            { name: "name", values: [`debian-13-${arch}-*`] },
+            { name: "state", values: ["available"] },
+          ],
+        },
+        { parent: this },
+      ).id;
+      found.set(arch, image);
+      return image;
+    };
+  }
+
+  /** Gives the Elastic IP to an instance, and answers it once that is so: AWS drops the address that it had before. */
+  private associate(elasticIp: aws.ec2.Eip, instance: aws.ec2.Instance): pulumi.Output<string> {
+    const association = new aws.ec2.EipAssociation(
+      "api",
+      { allocationId: elasticIp.allocationId, instanceId: instance.id },
+      { parent: this },
+    );
+    return association.publicIp;
+  }
+}
+
+/** The machine that holds the Elastic IP: the balancer where there is one, otherwise the first control-plane node. */
+export const holder = ({ balancer, controllers }: ClusterSpec): Machine => balancer ?? (controllers[0] as Machine);

@@ -1,0 +1,62 @@
+/** The security groups, and the rules of traffic.ts in them. */
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import type { ClusterSpec, Machine } from "./cluster";
+import type { Network } from "./network";
+import { type Group, groups, type TrafficRule, trafficRules } from "./traffic";
+
+export interface SecurityGroupsArgs {
+  readonly spec: ClusterSpec;
+  readonly network: Network;
+}
+
+export class SecurityGroups extends pulumi.ComponentResource {
+  private readonly groups: ReadonlyMap<Group, aws.ec2.SecurityGroup>;
+
+  constructor(name: string, { spec, network }: SecurityGroupsArgs, options?: pulumi.ComponentResourceOptions) {
+    super("lab:infra:SecurityGroups", name, {}, options);
+    // Names are made by Pulumi: a group that an interrupted run left behind must not stand in the way of the next.
+    this.groups = new Map(
+      groups(spec).map((group) => [
+        group,
+        new aws.ec2.SecurityGroup(
+          group,
+          {
+            vpcId: network.vpcId,
+            description: `${group} of ${spec.name}`,
+            revokeRulesOnDelete: true,
+            tags: { Name: `${spec.name}-${group}` },
+          },
+          { parent: this },
+        ),
+      ]),
+    );
+    for (const rule of trafficRules(spec)) this.rule(rule);
+    this.registerOutputs();
+  }
+
+  /** Id of a group. @throws where a cluster of this shape does not have it. */
+  id(group: Group): pulumi.Output<string> {
+    const found = this.groups.get(group);
+    if (!found) throw new Error(`there is no security group ${group}`);
+    return found.id;
+  }
+
+  /** Ids of the groups that a machine belongs to. */
+  of({ role }: Machine): pulumi.Output<string>[] {
+    return [this.id(role)];
+  }
+
+  private rule({ group, direction, name, peer, port, toPort = port }: TrafficRule): void {
+    const args = {
+      securityGroupId: this.id(group),
+      description: name,
+      ...(port === undefined ? { ipProtocol: "-1" } : { ipProtocol: "tcp", fromPort: port, toPort }),
+      ...("group" in peer ? { referencedSecurityGroupId: this.id(peer.group) } : { cidrIpv4: peer.cidr }),
+      tags: { Name: `${group}-${name}` },
+    };
+    const Rule = direction === "ingress" ? aws.vpc.SecurityGroupIngressRule : aws.vpc.SecurityGroupEgressRule;
+    // One of two equal rules would be refused while the other still stands.
+    new Rule(`${group}-${name}`, args, { parent: this, deleteBeforeReplace: true });
+  }
+}
