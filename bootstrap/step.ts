@@ -12,26 +12,49 @@ export interface StepFile {
   readonly content: string;
 }
 
-/** A file whose content is secret (or depends on one): named here, its content comes from the PKI by this key. */
+/** A file whose content is secret, or known only once the PKI is made: the step names it, the material has it. */
 export interface SecretFile {
   readonly path: string;
   readonly mode: string;
   readonly owner?: string;
-  /** Where the content comes from, such as `pki.etcd["controller-0"].key`; the by-hand transcript prints this instead. */
+  /** Key of the content in the step's material, such as `etcd/controller-0/key`; the by-hand transcript prints it. */
   readonly source: string;
 }
 
+/** Names of the steps, in the order of the series. */
+export const stepNames = [
+  "machine",
+  "balancer",
+  "container-runtime",
+  "etcd",
+  "control-plane",
+  "rbac",
+  "departures",
+  "worker",
+  "pod-network",
+  "nodes",
+  "dns",
+] as const;
+export type StepName = (typeof stepNames)[number];
+
 export interface Step {
-  /** Name of the step: machine, etcd, control-plane, worker, pod-network, rbac, nodes, dns. */
-  readonly name: string;
+  readonly name: StepName;
+  /** The chapter that the step belongs to. */
   readonly stage: Stage;
+  /** The machine that it runs on. */
   readonly machine: Machine;
-  /** Shell variables for the script, in order. */
+  /** Shell variables of the script. */
   readonly variables: Readonly<Record<string, string>>;
+  /** More shell variables, known only at run time: name of the variable -> key of its value in the material. */
+  readonly facts: Readonly<Record<string, string>>;
   readonly files: readonly StepFile[];
   readonly secrets: readonly SecretFile[];
   /** Text of scripts/<name>.sh. */
   readonly script: string;
-  /** Names of the steps (`<step>@<machine>`) that must have ended before this one starts. */
+  /** Identities (see stepId) of the steps that must have ended before this one starts. */
   readonly after: readonly string[];
 }
+
+/** Identity of a step in a cluster: `etcd@controller-0`. */
+export const stepId = (step: { readonly name: string; readonly machine: Machine }): string =>
+  `${step.name}@${step.machine.name}`;

@@ -1,0 +1,29 @@
+/** The pod network by hand: a bridge on every node, addresses from host-local, routes by the VPC. */
+import type { ClusterSpec, Machine } from "../infra/cluster";
+import { commonVariables } from "./node";
+import type { Step } from "./step";
+import { asset, fill, publicFile, unitFile } from "./text";
+
+export function podNetworkStep(spec: ClusterSpec, machine: Machine): Step {
+  const { name, podCidr } = machine;
+  if (podCidr === undefined) throw new Error(`${name} has no slice of the pod network`);
+  return {
+    name: "pod-network",
+    stage: "network",
+    machine,
+    variables: { ...commonVariables(machine), NODE_POD_CIDR: podCidr, API_NAME: spec.apiName },
+    facts: {},
+    files: [
+      publicFile(
+        "/etc/kubernetes/pod-network.nft",
+        fill(asset("manifests/pod-network.nft"), { POD_CIDR: spec.podCidr }),
+      ),
+      unitFile("pod-network.service"),
+      publicFile("/etc/cni/net.d/10-bridge.conf", fill(asset("manifests/10-bridge.conf"), { NODE_POD_CIDR: podCidr })),
+      publicFile("/etc/cni/net.d/99-loopback.conf", asset("manifests/99-loopback.conf")),
+    ],
+    secrets: [],
+    script: asset("scripts/pod-network.sh"),
+    after: [`worker@${name}`],
+  };
+}

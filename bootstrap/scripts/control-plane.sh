@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# kube-apiserver, kube-controller-manager and kube-scheduler. The first boot is parallel; afterwards one machine
+# restarts at a time, and only while the API servers of the others are ready.
+
+install_binary kube-apiserver kube-controller-manager kube-scheduler kubectl
+[ -d /var/log/kubernetes/audit ] || install -d -m 0700 /var/log/kubernetes/audit
+
+readonly API=(kube-apiserver.service /usr/local/bin/kube-apiserver /etc/etcd/etcd-ca.pem
+  /etc/kubernetes/{authentication-config,admission-config,audit-policy,encryption-config}.yaml
+  "$PKI"/{client-ca,kubernetes-ca,front-proxy-ca,service-account,service-account-key}.pem
+  "$PKI"/{kube-apiserver,apiserver-etcd-client,apiserver-kubelet-client,front-proxy-client}{,-key}.pem)
+readonly MANAGER=(kube-controller-manager.service /usr/local/bin/kube-controller-manager /etc/kubernetes/controller-manager.conf
+  "$PKI"/{client-ca,kubernetes-ca,front-proxy-ca,cluster-signing,cluster-signing-key,service-account-key}.pem)
+readonly SCHEDULER=(kube-scheduler.service /usr/local/bin/kube-scheduler /etc/kubernetes/{scheduler.conf,scheduler.yaml}
+  "$PKI"/{client-ca,front-proxy-ca}.pem)
+blame kube-apiserver.service
+mapfile -t others < <(other_controllers)
+
+others_ready() {
+  local address
+  for address in "${others[@]}"; do wait_for "$1" "the API server on $address is ready" api_ready "$address"; done
+}
+
+if [ "$(verdict "${API[@]}")" = restart ]; then
+  others_ready 180
+  take_turn
+  others_ready 60
+fi
+converge "${API[@]}"
+wait_for 120 "the API server is ready" api_ready 127.0.0.1
+# the controller manager and the scheduler would only back off while there is no API server
+converge "${MANAGER[@]}"
+converge "${SCHEDULER[@]}"
+give_turn
+
+healthy() { curl --silent --fail --insecure --max-time 2 --output /dev/null "https://127.0.0.1:$1/healthz"; }
+blame kube-controller-manager.service
+wait_for 60 "the controller manager is healthy" healthy 10257
+blame kube-scheduler.service
+wait_for 60 "the scheduler is healthy" healthy 10259
+
+proof "Kubernetes $(kube-apiserver --version | awk '{ print $2 }') control plane on $NODE_NAME is ready"

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# What no longer belongs to the cluster leaves it while its machine still runs: pods are drained, Node objects deleted,
+# etcd members removed. INSTANCES has the nodes that belong, lines of "name instance-id".
+
+export KUBECONFIG=$RUNTIME/departures/admin.conf
+on_exit "rm -rf $RUNTIME/departures"
+left=0
+
+if [ "$API" = yes ]; then
+  wait_for 60 "the API server is ready" api_ready 127.0.0.1
+  nodes=$(kubectl get nodes --output 'jsonpath={range .items[*]}{.metadata.name} {.spec.providerID}{"\n"}{end}')
+  while read -r name provider; do
+    [ -n "$name" ] || continue
+    wanted=$(awk -v name="$name" '$1 == name { print $2 }' <<<"$INSTANCES")
+    [ -z "$wanted" ] || [ -z "$provider" ] || [ "${provider##*/}" != "$wanted" ] || continue
+    if [ -z "$wanted" ]; then
+      say "draining $name"
+      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || say "$name is deleted without having been drained in full"
+    fi
+    kubectl delete node "$name" --ignore-not-found --wait=true --timeout 30s </dev/null
+    left=$((left + 1))
+  done <<<"$nodes"
+fi
+
+# An etcd member is removed by a quorum; the leader hands over first
+own=https://$PRIVATE_IP:2379
+member_list() { etcdctl --endpoints "$own" --command-timeout 4s member list; }
+wait_for 60 "etcd has a quorum" member_list
+while IFS=, read -r id _ name peer _; do
+  [ -n "$id" ] || continue
+  name=${name# } peer=${peer# }
+  awk -v url="$peer" '"https://" $2 ":2380" == url { found = 1 } END { exit !found }' <<<"$CONTROLLERS" && continue
+  say "removing the etcd member ${name:-$peer}"
+  self=$(member_list | grep -F ", https://$PRIVATE_IP:2380, " | cut -d , -f 1)
+  etcdctl --endpoints "${peer%:2380}:2379" --dial-timeout 1s --command-timeout 4s move-leader "$self" 2>/dev/null || : # it was not the leader
+  remove() { etcdctl --endpoints "$own" --command-timeout 4s member remove "$id"; }
+  wait_for 60 "etcd member ${name:-$peer} is removed" remove
+  left=$((left + 1))
+done <<<"$(member_list)"
+
+say "$left left"
+proof "etcd has $(member_list | wc -l) members: $(member_list | awk -F ', *' '{ print $3 }' | sort | xargs)"

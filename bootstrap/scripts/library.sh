@@ -1,0 +1,247 @@
+# shellcheck shell=bash
+# Functions that every step of the bootstrap shares; installed on the machine by the first step, sourced by run-step.sh.
+# A step may run any number of times and be killed at any line: each function looks at what is there before it acts.
+
+readonly STORE=/opt/releases                          # release files by <host>/<path> of their URL
+readonly RECORDS=/var/lib/kubernetes-from-scratch     # what a unit was last started with
+readonly RUNTIME=/run/kubernetes-from-scratch         # gone with a reboot
+readonly PKI=/etc/kubernetes/pki
+
+say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
+
+# blame UNIT...: whose journal explains it when the step fails from here on.
+blame() { BLAME=("$@"); }
+BLAME=()
+
+# fail MESSAGE: ends the step; its log, whose end the user sees, ends with what the blamed units said last.
+fail() {
+  local unit
+  for unit in "${BLAME[@]}"; do
+    say "journalctl -u $unit -n 50:"
+    journalctl --unit "$unit" --lines 50 --no-pager --output cat || :
+  done
+  say "error: $*"
+  exit 1
+}
+
+# proof LINE: the one line that the step prints; the same on every run that finds the same state.
+proof() { printf '%s\n' "$*" >"$RUNTIME/$STEP.proof"; say "$*"; }
+
+# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds; past the bound the step fails.
+wait_for() {
+  local seconds=$1 what=$2 end=$((SECONDS + $1))
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < end)) || fail "$what: not so after $seconds s (last tried: $*)"
+    sleep 0.2
+  done
+  say "$what"
+}
+
+# on_exit COMMAND: runs when the step ends, whatever way short of SIGKILL.
+ON_EXIT=()
+on_exit() { ON_EXIT+=("$1"); }
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+# put PATH MODE USER:GROUP <content: readers see the old file or the whole new one, and never with wider permissions.
+put() {
+  local path=$1 mode=$2 owner=$3 new
+  [ -d "${path%/*}" ] || (umask 022 && mkdir -p "${path%/*}")
+  new=$(umask 077 && mktemp "${path%/*}/.${path##*/}.XXXXXX")
+  cat >"$new"
+  chmod "$mode" "$new" && chown "$owner" "$new"
+  if cmp --silent "$new" "$path" && [ "$(stat -c '%a %U:%G' "$new")" = "$(stat -c '%a %U:%G' "$path")" ]; then
+    rm -f "$new"
+  else
+    mv -fT "$new" "$path"
+    say "wrote $path"
+  fi
+}
+
+# link TARGET NAME: a symbolic link, replaced in one go.
+link() {
+  [ "$(readlink "$2")" = "$1" ] && return
+  ln -sfT "$1" "$2.new" && mv -fT "$2.new" "$2"
+}
+
+# --- releases --------------------------------------------------------------------------------------------------------
+
+# transfer URL PATH: downloads to a temporary name, then renames.
+transfer() {
+  local url=$1 path=$2 source=$1
+  [ -z "${MIRROR:-}" ] || source=$MIRROR/${url#*://}
+  (umask 022 && mkdir -p "${path%/*}")
+  rm -f "$path.partial"
+  curl --fail --silent --show-error --location --connect-timeout 10 --speed-limit 1024 --speed-time 30 \
+    --retry 5 --retry-delay 1 --retry-all-errors --output "$path.partial" "$source" \
+    || fail "cannot download $source: look at the address, at the mirror and at the machine's way out"
+  chmod 0755 "$path.partial"
+  mv -fT "$path.partial" "$path"
+}
+
+# expected_sum URL CHECKSUM: the SHA-256 of a release file; CHECKSUM is the sum itself or the URL of the published one.
+expected_sum() {
+  local url=$1 checksum=$2 file
+  if [[ $checksum =~ ^[0-9a-f]{64}$ ]]; then
+    echo "$checksum"
+    return
+  fi
+  file=$STORE/${checksum#*://}
+  [ -s "$file" ] || transfer "$checksum" "$file" >&2
+  awk -v name="${url##*/}" 'NF == 1 || $2 == name || $2 == "*" name { print $1; exit }' "$file"
+}
+
+# is_verified PATH SUM: the file has this SHA-256. Found once, it is remembered until the file or the boot changes.
+is_verified() {
+  local path=$1 sum=$2 seen=$RUNTIME/verified/$2 now
+  now=$(stat -c '%n %i %s %Y %Z' "$path" 2>/dev/null) || return 1
+  [ "$(cat "$seen" 2>/dev/null)" = "$now" ] && return
+  [ "$(sha256sum "$path" | cut -d ' ' -f 1)" = "$sum" ] || return 1
+  mkdir -p "${seen%/*}" && printf '%s\n' "$now" >"$seen"
+}
+
+# fetch URL CHECKSUM: the release file is in the store and has the SHA-256 that was published. REPLY: its path.
+fetch() {
+  local url=$1 checksum=$2 path=$STORE/${1#*://} sum lock try
+  (umask 022 && mkdir -p "${path%/*}")
+  exec {lock}>"$RUNTIME/${path//\//_}.lock"
+  flock "$lock" # the background download of the same file may be under way
+  for try in 1 2 3; do
+    sum=$(expected_sum "$url" "$checksum")
+    is_verified "$path" "$sum" && break
+    [ "$try" = 1 ] || { [ ! -e "$path" ] || say "$path does not have the published SHA-256 $sum: downloading it again"; }
+    [[ $checksum =~ ^[0-9a-f]{64}$ || $try != 3 ]] || rm -f "$STORE/${checksum#*://}"
+    transfer "$url" "$path"
+    is_verified "$path" "$sum" && break
+    [ "$try" != 3 ] || { rm -f "$path"; fail "$url: three downloads, none with the published SHA-256 ${sum:-(none found in $checksum)}"; }
+  done
+  exec {lock}>&-
+  REPLY=$path
+}
+
+# release NAME: what RELEASES (lines of "name url checksum") says of it, fetched. REPLY: path of the file.
+release() {
+  local name url checksum
+  while read -r name url checksum; do
+    [ "$name" != "$1" ] || { fetch "$url" "$checksum"; return; }
+  done <<<"$RELEASES"
+  fail "no release named $1 among: $RELEASES"
+}
+
+# unpacked NAME: the archive of that release, unpacked beside it and checked file by file. REPLY: the directory.
+unpacked() {
+  release "$1"
+  local archive=$REPLY directory=$REPLY.unpacked new=$REPLY.unpacking
+  if ! (cd "$directory" 2>/dev/null && sha256sum --check --status .sha256sums); then
+    rm -rf "$new" "$directory"
+    (umask 022 && mkdir -p "$new" && tar --extract --gzip --no-same-owner --file "$archive" --directory "$new" "${@:2}")
+    (cd "$new" && find . -type f -print0 | xargs -0 sha256sum >"$new.sums" && mv "$new.sums" .sha256sums)
+    mv -T "$new" "$directory"
+  fi
+  REPLY=$directory
+}
+
+# install_binary NAME...: /usr/local/bin/NAME is the release of that name.
+install_binary() {
+  local name
+  for name; do
+    release "$name"
+    link "$REPLY" "/usr/local/bin/$name"
+  done
+}
+
+# background UNIT COMMAND...: goes on when this step has ended; later steps do not depend on it, they only find work done.
+background() {
+  local unit=kubernetes-from-scratch-$1
+  shift
+  systemctl is-active --quiet "$unit" && return
+  systemd-run --quiet --collect --unit "$unit" --property RuntimeMaxSec=900 --property Nice=5 \
+    --property "StandardOutput=append:/var/log/kubernetes-from-scratch/background.log" \
+    --property "StandardError=append:/var/log/kubernetes-from-scratch/background.log" -- "$@"
+}
+
+# --- units -----------------------------------------------------------------------------------------------------------
+
+# fingerprint FILE...: changes when a file changes. Release files are told by name: they were verified under it.
+fingerprint() {
+  local file real
+  for file; do
+    real=$(readlink -f "$file")
+    case $real in
+      "$STORE"/*) echo "$file $real" ;;
+      *) if [ -e "$real" ]; then sha256sum "$real"; else echo "$file absent"; fi ;;
+    esac
+  done | sha256sum | cut -d ' ' -f 1
+}
+
+# verdict UNIT FILE...: start (it does not run), restart (a file that it reads has changed since its start) or keep.
+verdict() {
+  local unit=$1
+  case $(systemctl is-active "$unit" || :) in
+    active | activating | reloading) ;;
+    *) echo start && return ;;
+  esac
+  shift
+  if [ "$(cat "$RECORDS/$unit" 2>/dev/null)" = "$(fingerprint "/etc/systemd/system/$unit" "$@")" ]; then echo keep; else echo restart; fi
+}
+
+invocation() { systemctl show --property InvocationID --value "$1"; }
+
+# begin start|restart UNIT FILE...: does not wait for the unit to be ready; records what it was started with.
+begin() {
+  local verb=$1 unit=$2 print before
+  shift 2
+  print=$(fingerprint "/etc/systemd/system/$unit" "$@")
+  systemctl enable --quiet --no-reload "$unit"
+  [ "$(systemctl show --property NeedDaemonReload --value "$unit")" = no ] || systemctl daemon-reload
+  systemctl reset-failed "$unit" 2>/dev/null || :
+  before=$(invocation "$unit")
+  systemctl "$verb" --no-block "$unit"
+  [ "$verb" = start ] || wait_for 120 "the former $unit has ended" eval "[ \"\$(invocation $unit)\" != \"$before\" ]"
+  mkdir -p "$RECORDS" && printf '%s\n' "$print" >"$RECORDS/$unit"
+  say "$verb $unit"
+}
+
+# converge UNIT FILE...: the unit runs, with these files as they are now.
+converge() {
+  local verb
+  verb=$(verdict "$@")
+  [ "$verb" = keep ] || begin "$verb" "$@"
+}
+
+# --- the cluster, as a machine sees it -------------------------------------------------------------------------------
+
+port_open() { (: <"/dev/tcp/$1/$2") 2>/dev/null; }
+
+# api_ready HOST: the API server there says that it is ready.
+api_ready() {
+  port_open "$1" 6443 && curl --silent --fail --max-time 3 --output /dev/null --cacert "$PKI/kubernetes-ca.pem" "https://$1:6443/readyz"
+}
+
+export ETCDCTL_CACERT=/etc/etcd/etcd-ca.pem ETCDCTL_CERT=/etc/etcd/etcd.pem ETCDCTL_KEY=/etc/etcd/etcd-key.pem
+
+# etcd_healthy ADDRESS: the member there answers and sees a quorum.
+etcd_healthy() { port_open "$1" 2379 && etcdctl --endpoints "https://$1:2379" --command-timeout 4s endpoint health; }
+
+# other_controllers: the private addresses of CONTROLLERS (lines of "name address") except this machine's own.
+other_controllers() { awk -v self="$NODE_NAME" '$1 != self { print $2 }' <<<"$CONTROLLERS"; }
+
+etcd_endpoints() { awk '{ printf "%shttps://%s:2379", (NR > 1 ? "," : ""), $2 }' <<<"$CONTROLLERS"; }
+
+# take_turn: one control-plane machine restarts at a time. The lock's lease runs out 30 s after its holder died.
+take_turn() {
+  [ -n "$(other_controllers)" ] || return 0
+  local key
+  coproc TURN { exec etcdctl --endpoints "$(etcd_endpoints)" --command-timeout 600s lock --ttl 30 kubernetes-from-scratch/restart; }
+  TURN_PROCESS=$TURN_PID
+  read -r -t 600 -u "${TURN[0]}" key || fail "no turn to restart within 600 s: another control-plane machine holds the lock"
+  say "holding $key"
+}
+
+give_turn() {
+  [ -n "${TURN_PROCESS:-}" ] || return 0
+  kill "$TURN_PROCESS" 2>/dev/null || :
+  wait "$TURN_PROCESS" 2>/dev/null || :
+  TURN_PROCESS=
+}

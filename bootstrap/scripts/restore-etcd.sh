@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Recovery when the majority of the etcd members lost its data: makes one cluster anew out of a snapshot.
+# On every control-plane machine, with the same snapshot file, before starting any of them:
+#   sudo restore-etcd.sh SNAPSHOT NODE_NAME PRIVATE_IP CLUSTER_NAME controller-0=10.0.1.11,controller-1=10.0.1.12,...
+# and then on every machine: sudo systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler
+# A snapshot is made by: sudo etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/etcd-ca.pem \
+#   --cert /etc/etcd/etcd.pem --key /etc/etcd/etcd-key.pem snapshot save FILE
+# https://etcd.io/docs/v3.6/op-guide/recovery/
+set -euo pipefail
+umask 077
+[ $# = 5 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
+readonly SNAPSHOT=$1 NODE_NAME=$2 PRIVATE_IP=$3 CLUSTER_NAME=$4 MEMBERS=$5
+
+etcdutl snapshot status "$SNAPSHOT" --write-out table
+systemctl stop kube-apiserver kube-controller-manager kube-scheduler etcd || :
+cluster=
+IFS=, read -ra members <<<"$MEMBERS"
+for member in "${members[@]}"; do cluster+=${cluster:+,}${member%%=*}=https://${member#*=}:2380; done
+
+new=$(mktemp -d /var/lib/etcd.restored.XXXXXX)
+# the revision is bumped so that watchers, who remember later ones, see that the past has changed
+etcdutl snapshot restore "$SNAPSHOT" --data-dir "$new/etcd" --name "$NODE_NAME" --initial-cluster "$cluster" \
+  --initial-cluster-token "$CLUSTER_NAME" --initial-advertise-peer-urls "https://$PRIVATE_IP:2380" \
+  --bump-revision 1000000000 --mark-compacted
+chown -R etcd:etcd "$new/etcd"
+if [ -d /var/lib/etcd ]; then mv -T /var/lib/etcd "/var/lib/etcd.before-$(date +%Y%m%dT%H%M%S)"; fi
+mv -T "$new/etcd" /var/lib/etcd
+chmod 0700 /var/lib/etcd
+rmdir "$new"
+echo "restored; start etcd on every machine: systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler"

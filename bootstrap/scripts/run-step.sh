@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Runs one step of the bootstrap as a systemd unit of its own: a dropped SSH session does not cut it, and a re-run with
+# the same text and secrets joins it. Usage: run-step.sh NAME TEXT, secrets and facts on stdin, one a line:
+#   file PATH MODE USER:GROUP BASE64      fact NAME BASE64
+# Prints the step's line of proof; on failure the end of its log (/var/log/kubernetes-from-scratch/NAME.log) on stderr.
+set -euo pipefail
+umask 077
+
+readonly LIBRARY=/usr/local/lib/kubernetes-from-scratch STATE=/run/kubernetes-from-scratch
+readonly STEP=$1 LOG=/var/log/kubernetes-from-scratch/$1.log UNIT=kubernetes-from-scratch-step-$1
+
+# inside: what the unit runs.
+inside() {
+  # shellcheck source=/dev/null
+  . "$LIBRARY/library.sh"
+  trap finish EXIT
+  trap 'exit 143' TERM
+  say "--- $STEP"
+  local kind path mode owner content
+  while read -r kind path mode owner content; do
+    case $kind in
+      file) base64 --decode <<<"$content" | put "$path" "$mode" "$owner" ;;
+      fact) printf -v "$path" '%s' "$(base64 --decode <<<"$mode")" ;;
+    esac
+  done <"$STATE/$STEP.secrets"
+  rm -f "$STATE/$STEP.secrets"
+  umask 022
+  # shellcheck source=/dev/null
+  . "$STATE/$STEP.text"
+}
+
+finish() {
+  local code=$? command
+  for command in "${ON_EXIT[@]}"; do eval "$command" || :; done
+  rm -f "$STATE/$STEP.secrets"
+  echo "$code" >"$STATE/$STEP.result.new"
+  mv -fT "$STATE/$STEP.result.new" "$STATE/$STEP.result"
+}
+
+running() { case $(systemctl is-active "$UNIT" || :) in active | activating | deactivating) ;; *) return 1 ;; esac; }
+
+# outside: what the SSH session runs.
+outside() {
+  local text=$1 secrets digest lock joined=no code
+  mkdir -p "${LOG%/*}"
+  secrets=$(mktemp "$STATE/$STEP.XXXXXX")
+  # shellcheck disable=SC2064
+  trap "rm -f '$text' '$secrets'" EXIT
+  cat >"$secrets"
+  digest=$(cat "$text" "$secrets" | sha256sum | cut -d ' ' -f 1)
+
+  exec {lock}>"$STATE/$STEP.lock"
+  flock "$lock"
+  while running; do
+    if [ "$(cat "$STATE/$STEP.digest" 2>/dev/null)" = "$digest" ]; then
+      joined=yes
+      break
+    fi
+    sleep 0.2 # the same step with another text: it ends within its own bound
+  done
+  if [ "$joined" = no ]; then
+    rm -f "$STATE/$STEP.result" "$STATE/$STEP.proof"
+    mv -fT "$text" "$STATE/$STEP.text"
+    mv -fT "$secrets" "$STATE/$STEP.secrets"
+    echo "$digest" >"$STATE/$STEP.digest"
+    systemd-run --quiet --collect --unit "$UNIT" --property RuntimeMaxSec=900 --property TimeoutStopSec=10 \
+      --property "StandardOutput=append:$LOG" --property "StandardError=append:$LOG" \
+      -- bash "$LIBRARY/run-step.sh" "$STEP" --inside
+  fi
+  exec {lock}>&-
+
+  until [ -e "$STATE/$STEP.result" ] || ! running; do sleep 0.1; done
+  code=$(cat "$STATE/$STEP.result" 2>/dev/null || echo killed)
+  if [ "$code" = 0 ]; then
+    cat "$STATE/$STEP.proof"
+  else
+    echo "step $STEP on $(hostname) failed ($code); the end of $LOG:" >&2
+    tail -n 80 "$LOG" >&2
+    exit 1
+  fi
+}
+
+if [ "${2:-}" = --inside ]; then inside; else outside "$2"; fi
