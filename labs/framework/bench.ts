@@ -1,0 +1,165 @@
+/** The bench that a lab works on: its phases, its claims, and everything that it may touch, with a way back. */
+import type { Where, WriteOptions } from "./api";
+import type { Cluster } from "./cluster";
+import { command, type CommandResult } from "./command";
+import type { Etcd } from "./etcd";
+import { type Claim, judge, type Prediction } from "./expectation";
+import type { Journal } from "./journal";
+import type { Kind, Manifest, Stored } from "./kinds";
+import { Live } from "./live";
+import { adopt, readManifests } from "./manifests";
+import type { Nodes } from "./nodes";
+import type { Progress } from "./progress";
+import type { Phase, Timeline } from "./timeline";
+import { undoNewest } from "./sweep";
+import { until } from "./wait";
+
+export class Bench {
+  readonly claims: Claim[] = [];
+  readonly evidence: Record<string, unknown> = {};
+  private readonly watches: { catchUp(): Promise<void> }[] = [];
+
+  constructor(
+    /** Name of the lab. */
+    private readonly lab: string,
+    readonly cluster: Cluster,
+    readonly timeline: Timeline,
+    private readonly journal: Journal,
+    private readonly progress: Progress,
+    /** Aborted when the lab is interrupted or runs out of its time. */
+    readonly signal: AbortSignal,
+  ) {}
+
+  get api() {
+    return this.cluster.api;
+  }
+  /** The lab's own namespace. */
+  get namespace(): string {
+    return `lab-${this.lab}`;
+  }
+  /** The machines. Only for labs that declare `needs: ["nodes"]`. */
+  get nodes(): Nodes {
+    return this.cluster.nodes!;
+  }
+  /** Only for labs that declare `needs: ["nodes"]`. */
+  get etcd(): Etcd {
+    return this.cluster.etcd!;
+  }
+
+  // The phases. Each names what is done or looked at; the report tells them in this order.
+
+  /** How things are before anything is disturbed. */
+  baseline<T>(title: string, run: () => Promise<T>): Promise<T> {
+    return this.step("baseline", title, run);
+  }
+  /** The one thing that is changed. */
+  disturb<T>(title: string, run: () => Promise<T>): Promise<T> {
+    return this.step("disturb", title, run);
+  }
+  /** What the cluster makes of it. */
+  observe<T>(title: string, run: () => Promise<T>): Promise<T> {
+    return this.step("observe", title, run);
+  }
+
+  /** A claim of the article, with the predicted value beside the observed one. A claim that fails does not end the lab. */
+  claim<T>(text: string, observed: T, predicted: Prediction<NoInfer<T>>): boolean {
+    const claim = judge(text, observed, predicted as Prediction<T>);
+    this.claims.push(claim);
+    this.progress.claim(claim);
+    return claim.holds;
+  }
+
+  /** Keeps a value in the report. */
+  keep(name: string, value: unknown): void {
+    this.evidence[name] = value;
+  }
+
+  // Objects.
+
+  /** Makes another namespace of this lab: lab-<name>-<suffix>. Pods can be made in it when this resolves. */
+  async makeNamespace(suffix = "", labels: Readonly<Record<string, string>> = {}): Promise<string> {
+    const name = suffix ? `${this.namespace}-${suffix}` : this.namespace;
+    await this.api.apply(adopt({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...labels } } }, this.lab, ""));
+    await this.until(
+      `the default service account of namespace ${name}`,
+      () => this.api.find("ServiceAccount", "default", name),
+      (account) => account !== undefined,
+      15,
+    );
+    return name;
+  }
+
+  /** The objects of a manifest file, put into this lab's namespace. */
+  manifests(file: string): Manifest[] {
+    return readManifests(this.lab, file).map((object) => adopt(object, this.lab, this.namespace));
+  }
+
+  /** Applies a manifest file. `change` may alter an object before. */
+  async apply(file: string, change: (object: Manifest) => void = () => undefined): Promise<Stored<Kind>[]> {
+    const stored: Stored<Kind>[] = [];
+    for (const object of this.manifests(file)) {
+      change(object);
+      stored.push(await this.api.apply(object));
+    }
+    return stored;
+  }
+
+  /** Creates one object in this lab's namespace, as `kubectl create` does. */
+  create<K extends Kind>(object: Manifest, options?: WriteOptions): Promise<Stored<K>> {
+    return this.api.create<K>(adopt(object, this.lab, this.namespace), options);
+  }
+
+  /** Watches a kind in the lab's namespace (or `where`) from now on; every change is on the timeline. */
+  async watch<K extends Kind>(kind: K, where: Where = {}): Promise<Live<K>> {
+    const live = await Live.start(this.api, kind, { namespace: this.namespace, ...where }, this.timeline, this.signal);
+    this.watches.push(live);
+    return live;
+  }
+
+  /** Looks until the value is as wanted; bounded, in seconds. */
+  until<T>(what: string, look: () => Promise<T>, wanted: (value: T) => boolean, within: number): Promise<T> {
+    return until(what, look, wanted, { within, signal: this.signal });
+  }
+
+  /** Standard output of a command in a pod of the lab. @throws Error where it ends with another code than 0. */
+  async exec(pod: string, ...command: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
+    if (code !== 0) throw new Error(`"${command.join(" ")}" in pod ${pod} ended with ${code}: ${stderr || stdout}`);
+    return stdout;
+  }
+
+  /** Runs kubectl as a reader would, in the lab's namespace; undefined where this machine has none. */
+  async kubectl(...args: readonly string[]): Promise<CommandResult | undefined> {
+    if (!this.cluster.kubectl) return undefined;
+    const { path, kubeconfig } = this.cluster.kubectl;
+    return command(path, ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args], { signal: this.signal });
+  }
+
+  // Changes outside the namespace: how to undo each is written down first.
+
+  /** Changes something on a machine as root. */
+  async onNode(node: string, title: string, how: { change: string; undo: string }): Promise<void> {
+    this.journal.add({ kind: "command", title, node, command: how.undo });
+    await this.nodes.output(node, how.change, { timeoutSeconds: 60 });
+  }
+
+  /** Changes the stack's configuration and brings the cluster there (`pulumi up`). Keys go back to the stack's file at the end. */
+  async setStack(title: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+    const back = Object.fromEntries(Object.keys(config).map((key) => [key, null]));
+    this.journal.add({ kind: "stack", title, config: back });
+    await this.cluster.stack!.set(config);
+  }
+
+  /** Takes the newest of these changes back now, where what follows is part of the experiment. */
+  async takeBack(): Promise<void> {
+    await undoNewest(this.cluster, this.journal);
+  }
+
+  private async step<T>(phase: Phase, title: string, run: () => Promise<T>): Promise<T> {
+    this.signal.throwIfAborted();
+    const value = await this.progress.step(phase, title, () => this.timeline.step(phase, title, run));
+    // What the claims read next must be what the API says now; where it does not answer, that is the experiment.
+    await Promise.allSettled(this.watches.map((watch) => watch.catchUp()));
+    return value;
+  }
+}

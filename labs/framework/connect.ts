@@ -1,0 +1,46 @@
+/** Opens a cluster for the labs, from a stack's files or from a kubeconfig alone. */
+import { dirname, join } from "node:path";
+import { Api } from "./api";
+import type { Cluster, StackControl } from "./cluster";
+import { command } from "./command";
+import { Etcd } from "./etcd";
+import { Nodes } from "./nodes";
+
+export interface Connection {
+  readonly kubeconfig: string;
+  /** Name of the stack; undefined where only a kubeconfig was given. */
+  readonly stack?: string | undefined;
+  readonly sshConfig?: string | undefined;
+}
+
+/** @throws Error where the API server does not answer. */
+export async function connect({ kubeconfig, stack, sshConfig }: Connection): Promise<Cluster> {
+  const api = Api.fromFile(kubeconfig);
+  await api.request("GET", "/readyz").catch((error: unknown) => {
+    throw new Error(`the cluster of ${kubeconfig} does not answer: ${(error as Error).message}`);
+  });
+  const nodes = Nodes.of(sshConfig);
+  const controller = nodes?.controllers[0];
+  const kubectl = await findKubectl();
+  const control = stack ? await stackControl(stack) : undefined;
+  return {
+    name: stack ?? api.config.getCurrentContext(),
+    api,
+    ...(nodes ? { nodes } : {}),
+    ...(nodes && controller ? { etcd: new Etcd(nodes, controller) } : {}),
+    ...(control ? { stack: control } : {}),
+    ...(kubectl ? { kubectl: { path: kubectl, kubeconfig } } : {}),
+    dir: stack ? dirname(kubeconfig) : join(".lab", "labs", api.config.getCurrentContext().replace(/[^\w.-]+/g, "_")),
+  };
+}
+
+async function findKubectl(): Promise<string | undefined> {
+  const path = process.env["KUBECTL"] ?? "kubectl";
+  const { code } = await command(path, ["version", "--client"]);
+  return code === 0 ? path : undefined;
+}
+
+/** The stack's own driver. */
+async function stackControl(_stack: string): Promise<StackControl | undefined> {
+  return Promise.resolve(undefined);
+}

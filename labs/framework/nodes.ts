@@ -1,0 +1,62 @@
+/** Commands on the machines, over the stack's own SSH configuration (host keys pinned). */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { command, type CommandResult } from "./command";
+
+/** Access to the machines of a stack. */
+export class Nodes {
+  private readonly sockets = mkdtempSync(join(tmpdir(), "kfs-ssh-"));
+  /** Names of the machines, such as controller-0. */
+  readonly names: readonly string[];
+
+  /** @param config an OpenSSH client configuration with one Host entry a machine. */
+  constructor(private readonly config: string) {
+    this.names = hostsOf(readFileSync(config, "utf8"));
+  }
+
+  static of(config: string | undefined): Nodes | undefined {
+    return config && existsSync(config) ? new Nodes(config) : undefined;
+  }
+
+  get controllers(): readonly string[] {
+    return this.names.filter((name) => name.startsWith("controller-"));
+  }
+  get workers(): readonly string[] {
+    return this.names.filter((name) => name.startsWith("worker-"));
+  }
+
+  /** Runs a shell command as root; a code other than 0 is an answer. Text for stdin may be secret: it is on no command line. */
+  async run(node: string, script: string, options: { input?: string; timeoutSeconds?: number } = {}): Promise<CommandResult> {
+    const input = options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
+    const { timeoutSeconds = 30 } = options;
+    const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], { input, timeoutSeconds });
+    if (result.code === 255 || result.code === -1) throw new Error(`ssh ${node}: ${result.stderr.trim() || "no answer"}`);
+    return result;
+  }
+
+  /** Standard output of a command that must succeed. */
+  async output(node: string, script: string, options: { input?: string; timeoutSeconds?: number } = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.run(node, script, options);
+    if (code !== 0) throw new Error(`"${script.split("\n")[0]}" on ${node} ended with ${code}: ${(stderr || stdout).trim().slice(-400)}`);
+    return stdout;
+  }
+
+  /** Ends the shared connections. */
+  async close(): Promise<void> {
+    for (const name of this.names) await command("ssh", [...this.options(), "-O", "exit", name]);
+    rmSync(this.sockets, { recursive: true, force: true });
+  }
+
+  private options(): string[] {
+    const shared = ["ControlMaster=auto", `ControlPath=${this.sockets}/%C`, "ControlPersist=60", "BatchMode=yes", "ConnectTimeout=8"];
+    return ["-F", this.config, ...shared.flatMap((option) => ["-o", option])];
+  }
+}
+
+/** Names of the Host entries of an OpenSSH configuration; patterns are left out. */
+export function hostsOf(config: string): string[] {
+  return [...config.matchAll(/^\s*Host\s+(.+)$/gim)]
+    .flatMap((match) => match[1]!.trim().split(/\s+/))
+    .filter((name) => !/[*?!]/.test(name) && /^(controller|worker)-\d+$/.test(name));
+}
