@@ -1,0 +1,62 @@
+"""What the hypervisor needs beside the AWS API: notice of changes, and a place to report what machines really do.
+
+GET  /hypervisor/changes?after=N  answers as soon as the API's generation is above N, or after a few seconds:
+     {"generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1}}; "boots" tells when an
+     instance was last told to run, start or reboot, in seconds since 1970.
+POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…": "healthy"}}, "impaired": ["i-0abc…"]};
+     shows in DescribeTargetHealth and DescribeInstanceStatus.
+"""
+
+import json
+import threading
+from urllib.parse import parse_qs
+
+from moto.backends import get_backend
+
+import mends
+
+WAIT_SECONDS = 5
+
+
+class Feed:
+    def __init__(self, lock: threading.Lock, save) -> None:
+        self.condition = threading.Condition(lock)
+        self.generation = 1
+        self.save = save
+
+    def changed(self) -> None:
+        """Called with the lock held, after a change."""
+        self.generation += 1
+        self.condition.notify_all()
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] == "/hypervisor/changes":
+            after = int(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
+            answer = self.changes(after)
+        elif environ["PATH_INFO"] == "/hypervisor/health":
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            with self.condition:
+                mends.health.update(json.loads(body))
+            answer = {}
+        else:
+            start_response("404 Not Found", [("Content-Length", "0")])
+            return [b""]
+        text = json.dumps(answer).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+        return [text]
+
+    def changes(self, after: int) -> dict:
+        with self.condition:
+            # "After" a generation that never was: the asker knew an earlier process, so it must look again.
+            self.condition.wait_for(lambda: self.generation > after or after > self.generation, WAIT_SECONDS)
+            ec2 = [(region, backend) for regions in get_backend("ec2").values() for region, backend in regions.items()]
+            return {
+                "generation": self.generation,
+                "regions": [region for region, backend in ec2 if any(not vpc.is_default for vpc in backend.vpcs.values())],
+                "boots": {
+                    instance.id: instance.booted_at
+                    for _, backend in ec2
+                    for instance in backend.all_instances()
+                    if hasattr(instance, "booted_at")
+                },
+            }

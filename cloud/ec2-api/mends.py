@@ -1,0 +1,154 @@
+"""What moto 5.2.1 leaves out of EC2 and ELBv2 and this project needs. Each function mends one thing and says why."""
+
+import datetime
+import ipaddress
+import json
+import os
+import subprocess
+import time
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import amis
+from moto.ec2.models.instances import Instance
+from moto.ec2.models.vpcs import VPCBackend
+from moto.elbv2 import models as elbv2
+
+# Reported by the hypervisor: state of load balancer targets by target group ARN, and machines that died.
+health: dict = {"targets": {}, "impaired": []}
+
+
+def apply() -> None:
+    instances_read_their_groups_back()
+    instances_remember_when_they_were_told_to_boot()
+    instances_take_their_interfaces_with_them()
+    status_checks_are_the_machines_own()
+    images_load_in_every_region()
+    vpcs_do_not_overlap_the_host()
+    load_balancers_keep_their_addresses()
+    target_health_is_measured()
+
+
+def instances_read_their_groups_back() -> None:
+    """An instance's own group list stays empty when the groups came with its network interface: drift on refresh."""
+
+    def read(self):
+        return self.__dict__.get("_groups") or [group for nic in self.__dict__.get("nics", {}).values() for group in nic._group_set]
+
+    Instance.security_groups = property(read, lambda self, groups: self.__dict__.__setitem__("_groups", groups))
+
+
+def instances_remember_when_they_were_told_to_boot() -> None:
+    """The API shows no trace of a reboot, and a stop that is followed by a start can pass between two looks."""
+    create, start, reboot = Instance.__init__, Instance.start, Instance.reboot
+
+    def booted(method):
+        def wrapper(self, *args, **kwargs):
+            result = method(self, *args, **kwargs)
+            self.booted_at = time.time()
+            return result
+
+        return wrapper
+
+    Instance.__init__, Instance.start, Instance.reboot = booted(create), booted(start), booted(reboot)
+    # State is restored by pickle: a destructor that gives addresses back has no business in a long-lived server.
+    del Instance.__del__
+
+
+def instances_take_their_interfaces_with_them() -> None:
+    """EC2 deletes the primary interface, and frees its address, when the instance is terminated; moto keeps both."""
+    prepare = Instance.prep_nics
+
+    def prep_nics(self, nic_spec, *args, **kwargs):
+        prepare(self, nic_spec, *args, **kwargs)
+        if not any("NetworkInterfaceId" in nic for nic in nic_spec):
+            self.nics[0].delete_on_termination = True
+
+    Instance.prep_nics = prep_nics
+
+
+def status_checks_are_the_machines_own() -> None:
+    """A machine that died is still "running" in EC2's eyes, and fails its status checks."""
+    passed = Instance.instance_status.fget
+
+    def instance_status(self):
+        status = passed(self)
+        if status["Status"] == "ok" and self.id in health["impaired"]:
+            return {"Details": [{"Name": "reachability", "Status": "failed"}], "Status": "impaired"}
+        return status
+
+    Instance.instance_status = property(instance_status)
+
+
+def images_load_in_every_region() -> None:
+    """moto parses an image's date in place, and fails on the parsed date in the next region."""
+    parse = amis.parse_timestamp
+    amis.parse_timestamp = lambda value: value if isinstance(value, datetime.datetime) else parse(value)
+
+
+def vpcs_do_not_overlap_the_host() -> None:
+    """A VPC is a network of this machine: one that overlaps another of its networks must fail at once, and say so."""
+    create = VPCBackend.create_vpc
+    own_bridges = os.environ.get("BRIDGE_PREFIX", "-")  # a bridge is named after its VPC: prefix and end of the id
+
+    def removed(self, device: str) -> bool:
+        """Whether the device is a bridge of this cloud whose VPC is gone: it is about to go as well."""
+        if not device.startswith(own_bridges):
+            return False
+        return not any(vpc.endswith(device.removeprefix(own_bridges)) for vpc in self.vpcs)
+
+    def create_vpc(self, cidr_block, *args, **kwargs):
+        if not kwargs.get("is_default"):
+            wanted = ipaddress.ip_network(cidr_block, strict=False)
+            routes = json.loads(subprocess.run(["ip", "-4", "-json", "route"], capture_output=True, check=True).stdout)
+            for route in routes:
+                taken = route["dst"]
+                if taken != "default" and not removed(self, route.get("dev", "")) and ipaddress.ip_network(taken).overlaps(wanted):
+                    message = (
+                        f"The CIDR '{cidr_block}' overlaps {taken}, which is a network of the machine that runs the local "
+                        f"cloud (interface {route.get('dev')}). Choose another VPC CIDR."
+                    )
+                    raise EC2ClientError("InvalidVpc.Conflict", message)
+        return create(self, cidr_block, *args, **kwargs)
+
+    VPCBackend.create_vpc = create_vpc
+
+
+def load_balancers_keep_their_addresses() -> None:
+    """moto drops the private address of a subnet mapping; here it is kept, shown, and checked to be the subnet's own."""
+    create = elbv2.ELBv2Backend.create_load_balancer
+
+    def create_load_balancer(self, *args, **kwargs):
+        balancer = create(self, *args, **kwargs)
+        mappings = {mapping["SubnetId"]: mapping for mapping in kwargs.get("subnet_mappings") or []}
+        balancer.addresses = {
+            subnet: mapping["PrivateIPv4Address"] for subnet, mapping in mappings.items() if "PrivateIPv4Address" in mapping
+        }
+        balancer.state = "active"
+        return balancer
+
+    def availability_zones(self):
+        zones = [elbv2.AvailabilityZone(subnet) for subnet in self.subnets]
+        for zone in zones:
+            address = getattr(self, "addresses", {}).get(zone.subnet_id)
+            zone.load_balancer_addresses = [{"PrivateIPv4Address": address}] if address else []
+        return zones
+
+    elbv2.ELBv2Backend.create_load_balancer = create_load_balancer
+    elbv2.FakeLoadBalancer.availability_zones = property(availability_zones)
+
+
+def target_health_is_measured() -> None:
+    """moto calls every registered target healthy; here the balancer's own health checks have the word."""
+    registered = elbv2.FakeTargetGroup.health_for
+
+    def health_for(self, target, ec2_backend):
+        status = registered(self, target, ec2_backend)
+        if status.status == "healthy":
+            status.status = health["targets"].get(self.arn, {}).get(target["Id"], "initial")
+            if status.status == "unhealthy":
+                status.reason, status.description = "Target.FailedHealthChecks", "Health checks failed"
+            elif status.status == "initial":
+                status.reason, status.description = "Elb.InitialHealthChecking", "Initial health checks in progress"
+        return status
+
+    elbv2.FakeTargetGroup.health_for = health_for

@@ -1,0 +1,117 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import Docker from "dockerode";
+import { UserError } from "../names";
+import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
+import { aptInstall, tryRun } from "../run";
+import { withLock } from "./lock";
+
+/**
+ * The container engine: the one that answers on this machine, else one of the project's own.
+ *
+ * The own engine is Debian's docker.io with a data directory, a socket and a process of its own. It serves every
+ * checkout and cloud of the machine; whoever takes down the last cloud stops it.
+ */
+const HOME = "/var/lib/kubernetes-from-scratch/engine";
+const RUN = "/run/kubernetes-from-scratch";
+const SOCKET = `${RUN}/engine.sock`;
+const DAEMON: Daemon = { name: "dockerd", directory: HOME };
+/** net.ipv4.ip_forward as it was: dockerd turns it on, and nothing is left behind. */
+const FORWARDING_BEFORE = `${HOME}/ip-forward.before`;
+const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
+
+/** An engine that answers. */
+export interface Engine {
+  readonly docker: Docker;
+  /** Value of DOCKER_HOST for commands. */
+  readonly host: string;
+  /** True if it is the project's own. */
+  readonly own: boolean;
+}
+
+/** The engine if one answers: DOCKER_HOST, the default socket, the project's own. Starts nothing. */
+export async function findEngine(): Promise<Engine | undefined> {
+  const candidates = [
+    ...(process.env["DOCKER_HOST"] ? [{ host: process.env["DOCKER_HOST"], own: false }] : []),
+    { host: "unix:///var/run/docker.sock", own: false },
+    { host: `unix://${SOCKET}`, own: true },
+  ];
+  for (const { host, own } of candidates) {
+    if (!host.startsWith("unix://") || !existsSync(host.slice("unix://".length))) continue;
+    const docker = new Docker({ socketPath: host.slice("unix://".length) });
+    if (await answers(docker)) return { docker, host, own };
+  }
+  return undefined;
+}
+
+/** The engine, installed and started if none answers. */
+export async function ensureEngineRuns(): Promise<Engine> {
+  if (process.getuid?.() !== 0) {
+    throw new UserError(
+      "The local cloud makes networks and containers on this machine, so it runs as root.",
+      "Run the same command as root, or use an AWS stack (STACK=dev).",
+    );
+  }
+  return withLock(`${HOME}/lock`, async () => {
+    const found = await findEngine();
+    if (found) return found;
+    await install();
+    const previous = readFileSync(FORWARDING, "utf8");
+    if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
+    mkdirSync(RUN, { recursive: true, mode: 0o755 });
+    startDaemon(DAEMON, "dockerd", [
+      ...["--data-root", `${HOME}/data`, "--exec-root", `${RUN}/engine`, "--pidfile", `${RUN}/engine.pid`],
+      ...["--host", `unix://${SOCKET}`, "--log-level", "warn"],
+    ]);
+    const docker = new Docker({ socketPath: SOCKET });
+    if (!(await waitFor(() => answers(docker), 60_000))) {
+      throw new UserError(
+        `The container engine does not answer on ${SOCKET}; the end of ${logFile(DAEMON)} says:\n${logTail(DAEMON)}\n`,
+        "Mend that, or start a Docker engine yourself: it is used if it answers.",
+      );
+    }
+    return { docker, host: `unix://${SOCKET}`, own: true };
+  });
+}
+
+/** Stops the project's own engine if no container is left in it. Images and caches stay. */
+export async function stopEngineIfIdle(): Promise<boolean> {
+  return withLock(`${HOME}/lock`, async () => {
+    if (runningPid(DAEMON) === undefined) return false;
+    const docker = new Docker({ socketPath: SOCKET });
+    if ((await docker.listContainers({ all: true })).length > 0) return false;
+    await stopDaemon(DAEMON, 30_000);
+    await tryRun("ip", ["link", "delete", "docker0"]);
+    if (existsSync(FORWARDING_BEFORE)) {
+      writeFileSync(FORWARDING, readFileSync(FORWARDING_BEFORE, "utf8"));
+      rmSync(FORWARDING_BEFORE);
+    }
+    return true;
+  });
+}
+
+/** When the engine was started, as far as it is known: a container that ran before then was stopped with the engine. */
+export function engineStartedAt(engine: Engine): Date {
+  const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  const booted = new Date(Date.now() - uptime * 1000);
+  return engine.own ? new Date(Math.max(statSync(`${HOME}/dockerd.pid`).mtimeMs, booted.getTime())) : booted;
+}
+
+async function answers(docker: Docker): Promise<boolean> {
+  try {
+    await docker.ping();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function install(): Promise<void> {
+  if ((await tryRun("dockerd", ["--version"])).exitCode === 0) return;
+  const failure = await aptInstall(["docker.io"]);
+  if (failure !== undefined) {
+    throw new UserError(
+      `No container engine answers, and installing Debian's docker.io failed:\n${failure}\n`,
+      "Install and start a Docker engine (20.10 or newer); it is used if it answers.",
+    );
+  }
+}

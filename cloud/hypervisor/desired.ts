@@ -1,0 +1,220 @@
+import {
+  DescribeInstanceAttributeCommand,
+  DescribeInstanceTypesCommand,
+  DescribeInstancesCommand,
+  DescribeKeyPairsCommand,
+  DescribeRouteTablesCommand,
+  DescribeSecurityGroupsCommand,
+  DescribeSubnetsCommand,
+  DescribeVpcsCommand,
+  EC2Client,
+  Instance as ApiInstance,
+  IpPermission,
+  StopInstancesCommand,
+} from "@aws-sdk/client-ec2";
+
+/** What the API says there is: the state that the hypervisor makes true. */
+export interface Desired {
+  readonly vpcs: readonly Vpc[];
+  readonly instances: readonly Instance[];
+  readonly groups: readonly SecurityGroup[];
+}
+
+/** A VPC that is not the account's default one. */
+export interface Vpc {
+  readonly id: string;
+  readonly region: string;
+  readonly cidr: string;
+  /** Routes of its route tables that lead to an instance, by the instance's private address. */
+  readonly routes: readonly Route[];
+  readonly subnets: readonly Subnet[];
+}
+
+export interface Route {
+  readonly destination: string;
+  readonly via: string;
+}
+
+export interface Subnet {
+  readonly id: string;
+  readonly cidr: string;
+}
+
+export interface Instance {
+  readonly id: string;
+  readonly region: string;
+  /** The tag Name, else the id. */
+  readonly name: string;
+  readonly vpcId: string;
+  readonly state: "running" | "stopped" | "terminated";
+  readonly privateIp: string;
+  /** Private DNS name: what the machine calls itself until its user data says otherwise. */
+  readonly dnsName: string;
+  readonly type: string;
+  readonly keyName: string | undefined;
+  readonly groups: readonly string[];
+  readonly sourceDestCheck: boolean;
+  /** When the API was last told to run, start or reboot it. */
+  readonly bootedAt: Date;
+}
+
+export interface SecurityGroup {
+  readonly id: string;
+  readonly name: string;
+  readonly ingress: readonly Rule[];
+  readonly egress: readonly Rule[];
+}
+
+/** One permission of a security group, as the API has it: protocol "-1" is any, ports are missing where they mean nothing. */
+export interface Rule {
+  readonly protocol: string;
+  readonly fromPort: number | undefined;
+  readonly toPort: number | undefined;
+  readonly cidrs: readonly string[];
+  readonly groups: readonly string[];
+}
+
+/** Notice from the API: which generation of its state this is, where there is something, and who was told to boot when. */
+export interface Changes {
+  readonly generation: number;
+  readonly regions: readonly string[];
+  readonly boots: Readonly<Record<string, number>>;
+}
+
+const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
+
+/** Reads the cloud's API. */
+export class Api {
+  private readonly clients = new Map<string, EC2Client>();
+  private readonly types = new Map<string, Promise<{ cpus: number; memoryMiB: number }>>();
+
+  constructor(readonly endpoint: string) {}
+
+  /** Waits (some seconds at most) until the API's state is newer than a generation, and says what is new. */
+  async changes(after: number): Promise<Changes> {
+    const response = await fetch(`${this.endpoint}/hypervisor/changes?after=${after}`);
+    return (await response.json()) as Changes;
+  }
+
+  /** Everything that the API wants to exist. */
+  async desired(changes: Changes): Promise<Desired> {
+    const regions = await Promise.all(changes.regions.map((region) => this.region(region, changes)));
+    return {
+      vpcs: regions.flatMap((region) => region.vpcs),
+      instances: regions.flatMap((region) => region.instances),
+      groups: regions.flatMap((region) => region.groups),
+    };
+  }
+
+  /** The instance's user data, empty if it has none, and the public key that it is to be reached by. */
+  async firstBoot(instance: Instance): Promise<{ userData: Buffer; publicKey: string | undefined }> {
+    const client = this.ec2(instance.region);
+    const attribute = new DescribeInstanceAttributeCommand({ InstanceId: instance.id, Attribute: "userData" });
+    const key = instance.keyName
+      ? client.send(new DescribeKeyPairsCommand({ KeyNames: [instance.keyName], IncludePublicKey: true }))
+      : undefined;
+    const [data, keys] = await Promise.all([client.send(attribute), key]);
+    return {
+      userData: Buffer.from(data.UserData?.Value ?? "", "base64"),
+      publicKey: keys?.KeyPairs?.[0]?.PublicKey?.trim(),
+    };
+  }
+
+  /** Virtual CPUs and memory of an instance type. */
+  size(instance: Instance): Promise<{ cpus: number; memoryMiB: number }> {
+    let size = this.types.get(instance.type);
+    if (!size) {
+      const command = new DescribeInstanceTypesCommand({ InstanceTypes: [instance.type as never] });
+      size = this.ec2(instance.region)
+        .send(command)
+        .then(({ InstanceTypes }) => ({
+          cpus: InstanceTypes?.[0]?.VCpuInfo?.DefaultVCpus ?? 2,
+          memoryMiB: InstanceTypes?.[0]?.MemoryInfo?.SizeInMiB ?? 4096,
+        }));
+      this.types.set(instance.type, size);
+    }
+    return size;
+  }
+
+  /** Tells the API that a machine shut itself down. */
+  async stopped(instance: Instance): Promise<void> {
+    await this.ec2(instance.region).send(new StopInstancesCommand({ InstanceIds: [instance.id] }));
+  }
+
+  ec2(region: string): EC2Client {
+    let client = this.clients.get(region);
+    if (!client) {
+      client = new EC2Client({ region, endpoint: this.endpoint, credentials: CREDENTIALS });
+      this.clients.set(region, client);
+    }
+    return client;
+  }
+
+  private async region(region: string, changes: Changes): Promise<Desired> {
+    const client = this.ec2(region);
+    const [vpcs, subnets, tables, reservations, groups] = await Promise.all([
+      client.send(new DescribeVpcsCommand({ Filters: [{ Name: "is-default", Values: ["false"] }] })),
+      client.send(new DescribeSubnetsCommand({})),
+      client.send(new DescribeRouteTablesCommand({})),
+      client.send(new DescribeInstancesCommand({})),
+      client.send(new DescribeSecurityGroupsCommand({})),
+    ]);
+    const instances = (reservations.Reservations ?? [])
+      .flatMap((reservation) => reservation.Instances ?? [])
+      .map((instance) => instanceOf(instance, region, changes));
+    const addresses = new Map(instances.map((instance) => [instance.id, instance.privateIp]));
+    return {
+      instances,
+      groups: (groups.SecurityGroups ?? []).map((group) => ({
+        id: group.GroupId!,
+        name: group.GroupName!,
+        ingress: (group.IpPermissions ?? []).map(ruleOf),
+        egress: (group.IpPermissionsEgress ?? []).map(ruleOf),
+      })),
+      vpcs: (vpcs.Vpcs ?? []).map((vpc) => ({
+        id: vpc.VpcId!,
+        region,
+        cidr: vpc.CidrBlock!,
+        subnets: (subnets.Subnets ?? [])
+          .filter((subnet) => subnet.VpcId === vpc.VpcId)
+          .map((subnet) => ({ id: subnet.SubnetId!, cidr: subnet.CidrBlock! })),
+        routes: (tables.RouteTables ?? [])
+          .filter((table) => table.VpcId === vpc.VpcId)
+          .flatMap((table) => table.Routes ?? [])
+          .flatMap((route) => {
+            const via = addresses.get(route.InstanceId ?? "");
+            return via && route.DestinationCidrBlock ? [{ destination: route.DestinationCidrBlock, via }] : [];
+          }),
+      })),
+    };
+  }
+}
+
+function instanceOf(instance: ApiInstance, region: string, changes: Changes): Instance {
+  const state = instance.State?.Name;
+  return {
+    id: instance.InstanceId!,
+    region,
+    name: instance.Tags?.find((tag) => tag.Key === "Name")?.Value ?? instance.InstanceId!,
+    vpcId: instance.VpcId ?? "",
+    state:
+      state === "running" || state === "pending" ? "running" : state?.startsWith("stop") ? "stopped" : "terminated",
+    privateIp: instance.PrivateIpAddress ?? "",
+    dnsName: instance.PrivateDnsName ?? "",
+    type: instance.InstanceType ?? "t3.medium",
+    keyName: instance.KeyName,
+    groups: (instance.SecurityGroups ?? []).map((group) => group.GroupId!),
+    sourceDestCheck: instance.SourceDestCheck ?? true,
+    bootedAt: new Date((changes.boots[instance.InstanceId!] ?? 0) * 1000),
+  };
+}
+
+function ruleOf(permission: IpPermission): Rule {
+  return {
+    protocol: permission.IpProtocol ?? "-1",
+    fromPort: permission.FromPort,
+    toPort: permission.ToPort,
+    cidrs: (permission.IpRanges ?? []).map((range) => range.CidrIp!),
+    groups: (permission.UserIdGroupPairs ?? []).map((pair) => pair.GroupId!),
+  };
+}

@@ -1,0 +1,183 @@
+import { existsSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type Docker from "dockerode";
+import { LABEL, nameOf, ownerLabels } from "../names";
+import { tryRun } from "../run";
+import { Context, log, statusCode } from "./context";
+import { Instance, Vpc } from "./desired";
+import { capabilitiesOf, machineContainer, seed } from "./machine";
+
+/** How systemd's process 1 ends when the machine's own user says `reboot` or `poweroff` (reboot(2), PID namespaces). */
+const EXIT_REBOOT = 129;
+const EXIT_POWEROFF = 130;
+
+/** What is to be done for one instance, given what the API wants and what its container is. */
+export type Action = "create" | "recreate" | "start" | "restart" | "stop" | "report-stopped" | "remove" | "nothing";
+
+/** What the engine says about a machine's container. */
+export interface Machine {
+  readonly status: "created" | "running" | "exited" | string;
+  readonly exitCode: number;
+  readonly startedAt: Date;
+}
+
+/**
+ * Decides. A machine that died is not raised from the dead: on AWS a crashed machine stays down, "running" in the API's
+ * eyes, until someone stops and starts or reboots it. One that went down with the engine or the host comes back with it.
+ */
+export function decide(
+  wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
+  machine: Machine | undefined,
+  engineStartedAt: Date,
+): Action {
+  if (!wanted || wanted.state === "terminated") return machine ? "remove" : "nothing";
+  if (wanted.state === "stopped") return machine?.status === "running" ? "stop" : "nothing";
+  if (!machine) return "create";
+  if (machine.status === "created") return "recreate"; // the hypervisor died between creating and starting it
+  if (machine.status === "running") return machine.startedAt < wanted.bootedAt ? "restart" : "nothing";
+  if (machine.startedAt < wanted.bootedAt || machine.startedAt < engineStartedAt) return "start";
+  if (machine.exitCode === EXIT_REBOOT) return "start";
+  return machine.exitCode === EXIT_POWEROFF ? "report-stopped" : "nothing";
+}
+
+/** Makes machines of instances: one container each, and its volume. */
+export class Machines {
+  /** Instances that are being worked on; nothing else happens to them meanwhile. */
+  private readonly busy = new Map<string, Promise<void>>();
+  private readonly capabilities = capabilitiesOf(readFileSync("/proc/self/status", "utf8"));
+
+  constructor(
+    private readonly context: Context,
+    private readonly protect: (instance: Instance, container: Docker.ContainerInspectInfo) => Promise<void>,
+    private readonly wake: () => void,
+  ) {}
+
+  /** Starts whatever there is to do, for all instances at once. True if nothing is left to do. */
+  async reconcile(
+    instances: readonly Instance[],
+    vpcs: readonly Vpc[],
+    present: readonly Docker.ContainerInfo[],
+  ): Promise<boolean> {
+    const wanted = new Map(instances.map((instance) => [instance.id, instance]));
+    const containers = new Map(present.map((container) => [container.Labels[LABEL.id]!, container.Id]));
+    const ids = new Set([...wanted.keys(), ...containers.keys()]);
+    let settled = true;
+    await Promise.all(
+      [...ids].map(async (id) => {
+        if (this.busy.has(id)) return void (settled = false);
+        const action = await this.next(wanted.get(id), containers.get(id));
+        if (action === "nothing") return;
+        settled = false;
+        const vpc = vpcs.find(({ id: vpcId }) => vpcId === wanted.get(id)?.vpcId);
+        const task = this.carryOut(action, id, wanted.get(id), vpc, containers.get(id))
+          .catch(async (error: unknown) => {
+            log(
+              `${wanted.get(id)?.name ?? id} (${id}): ${action} failed, tried again: ${(error as Error).message.trim()}`,
+            );
+            await sleep(1_000);
+          })
+          .finally(() => (this.busy.delete(id), this.wake()));
+        this.busy.set(id, task);
+      }),
+    );
+    return settled;
+  }
+
+  private async next(wanted: Instance | undefined, containerId: string | undefined): Promise<Action> {
+    if (!containerId) return decide(wanted, undefined, this.context.engineStartedAt);
+    try {
+      const { State } = await this.context.docker.getContainer(containerId).inspect();
+      const machine = { status: State.Status, exitCode: State.ExitCode, startedAt: new Date(State.StartedAt) };
+      return decide(wanted, machine, this.context.engineStartedAt);
+    } catch (error) {
+      if (statusCode(error) === 404) return "nothing"; // gone between two looks
+      throw error;
+    }
+  }
+
+  private async carryOut(
+    action: Action,
+    id: string,
+    instance: Instance | undefined,
+    vpc: Vpc | undefined,
+    containerId: string | undefined,
+  ): Promise<void> {
+    const started = Date.now();
+    if (action === "remove") await this.remove(id, containerId!);
+    else if (action === "report-stopped") await this.context.api.stopped(instance!);
+    else if (action === "stop") await this.stop(containerId!);
+    else if (!vpc)
+      return; // its network is not there: an instance of the default VPC
+    else {
+      if (action === "recreate") await this.remove(id, containerId!);
+      if (action === "restart") await this.stop(containerId!);
+      const container =
+        action === "create" || action === "recreate"
+          ? await this.create(instance!, vpc)
+          : this.context.docker.getContainer(containerId!);
+      await container.start();
+      await this.protect(instance!, await container.inspect());
+    }
+    log(`${instance?.name ?? id} (${id}): ${action} took ${Date.now() - started} ms`);
+  }
+
+  private async create(instance: Instance, vpc: Vpc): Promise<Docker.Container> {
+    const { cloud, docker, api, images, releasesDir, preload } = this.context;
+    const [size, boot, host] = await Promise.all([
+      api.size(instance),
+      api.firstBoot(instance),
+      docker.info() as Promise<{ NCPU: number }>,
+    ]);
+    const modules: Record<string, string> = existsSync("/lib/modules") ? { "/lib/modules": "/lib/modules" } : {};
+    const releases = preload && releasesDir ? { [releasesDir]: "/opt/releases" } : {};
+    await docker.createVolume({
+      Name: nameOf(cloud, "var", instance.id),
+      Labels: { ...ownerLabels(cloud), [LABEL.id]: instance.id },
+    });
+    const container = await docker.createContainer(
+      machineContainer(instance, {
+        cloud,
+        vpc,
+        network: nameOf(cloud, "vpc", vpc.id),
+        image: images.machine,
+        cpus: Math.min(size.cpus, host.NCPU),
+        memoryMiB: size.memoryMiB,
+        capabilities: this.capabilities,
+        cgroupV1: !existsSync("/sys/fs/cgroup/cgroup.controllers"),
+        readOnly: { ...modules, ...releases },
+      }),
+    );
+    await container.putArchive(await seed(instance, boot.userData, boot.publicKey), { path: "/var/lib" });
+    return container;
+  }
+
+  /** Shuts the machine down as a person would; after half a minute its power is cut. */
+  private async stop(containerId: string): Promise<void> {
+    try {
+      await this.context.docker.getContainer(containerId).stop({ t: 30 });
+    } catch (error) {
+      if (statusCode(error) !== 304) throw error; // 304: stopped already
+    }
+  }
+
+  private async remove(id: string, containerId: string): Promise<void> {
+    const { cloud, docker } = this.context;
+    await ignoreMissing(docker.getContainer(containerId).remove({ force: true, v: true }));
+    await ignoreMissing(docker.getVolume(nameOf(cloud, "var", id)).remove());
+  }
+}
+
+/** Loads a ruleset into a network namespace, all of it or nothing. The namespace is named by the engine's own handle. */
+export async function loadRuleset(sandbox: string, ruleset: string): Promise<void> {
+  const result = await tryRun("nsenter", [`--net=${sandbox}`, "nft", "-f", "-"], { input: ruleset });
+  if (result.exitCode !== 0) throw new Error(`nft refused a ruleset: ${result.all.trim()}`);
+}
+
+/** Waits for a removal; it is no fault if the thing was gone. */
+export async function ignoreMissing(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (statusCode(error) !== 404) throw error;
+  }
+}

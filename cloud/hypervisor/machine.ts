@@ -1,0 +1,97 @@
+import type Docker from "dockerode";
+import { pack } from "tar-stream";
+import { Cloud, LABEL, nameOf, ownerLabels } from "../names";
+import { privateDomain, resolverOf } from "./addresses";
+import { Instance, Vpc } from "./desired";
+
+/** What a machine is made of, beside the instance itself. */
+export interface MachineParts {
+  readonly cloud: Cloud;
+  readonly vpc: Vpc;
+  readonly network: string;
+  readonly image: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** Capabilities that this host can hand on. */
+  readonly capabilities: readonly string[];
+  readonly cgroupV1: boolean;
+  /** Directories of the host that the machine may read: host path -> path in the machine. */
+  readonly readOnly: Readonly<Record<string, string>>;
+}
+
+/** The container that an instance is: an init system in namespaces of its own, its /var on a volume. */
+export function machineContainer(instance: Instance, parts: MachineParts): Docker.ContainerCreateOptions {
+  const { cloud, vpc } = parts;
+  // @types/dockerode does not know CgroupnsMode (engine API 1.41).
+  const hostConfig: Docker.HostConfig & { CgroupnsMode: "private" } = {
+    // Not "privileged", which fails where the host itself lacks a capability: what there is, is handed on.
+    CapAdd: [...parts.capabilities],
+    SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"],
+    MaskedPaths: [], // an init system sets kernel parameters of its own namespaces in /proc/sys
+    ReadonlyPaths: [],
+    DeviceCgroupRules: ["a *:* rwm"],
+    CgroupnsMode: "private",
+    Tmpfs: { "/run": "exec", "/run/lock": "" },
+    Binds: [
+      `${nameOf(cloud, "var", instance.id)}:/var`,
+      ...Object.entries(parts.readOnly).map(([host, machine]) => `${host}:${machine}:ro`),
+    ],
+    NanoCpus: parts.cpus * 1e9,
+    Memory: parts.memoryMiB * 2 ** 20,
+    LogConfig: { Type: "json-file", Config: { "max-size": "1m" } },
+  };
+  return {
+    name: nameOf(cloud, "machine", instance.id),
+    Image: parts.image,
+    Hostname: instance.dnsName.split(".")[0],
+    Entrypoint: ["/usr/lib/kubernetes-from-scratch/boot"],
+    Env: [
+      `VPC_RESOLVER=${resolverOf(vpc.cidr)}`,
+      `VPC_DOMAIN=${privateDomain(vpc.region)}`,
+      // systemd 256 and newer refuse cgroup v1 unless they are told otherwise.
+      ...(parts.cgroupV1
+        ? ["SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
+        : []),
+    ],
+    Labels: { ...ownerLabels(cloud), [LABEL.kind]: "machine", [LABEL.id]: instance.id, [LABEL.vpc]: vpc.id },
+    StopSignal: "SIGRTMIN+3", // systemd: halt
+    HostConfig: hostConfig,
+    NetworkingConfig: {
+      EndpointsConfig: { [parts.network]: { IPAMConfig: { IPv4Address: instance.privateIp } } },
+    },
+  };
+}
+
+/** cloud-init's NoCloud seed, as a tar to unpack in /var/lib. */
+export async function seed(instance: Instance, userData: Buffer, publicKey: string | undefined): Promise<Buffer> {
+  const metaData = {
+    "instance-id": instance.id,
+    "local-hostname": instance.dnsName,
+    "public-keys": publicKey ? [publicKey] : [],
+  };
+  const tar = pack();
+  const mode = 0o600; // user data may hold secrets
+  tar.entry({ name: "cloud/seed/nocloud/meta-data", mode }, JSON.stringify(metaData));
+  tar.entry({ name: "cloud/seed/nocloud/user-data", mode }, userData);
+  tar.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of tar) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** Names of Linux's capabilities by bit (linux/capability.h). */
+const CAPABILITIES = (
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE " +
+  "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN " +
+  "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE " +
+  "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+).split(" ");
+
+/** What a machine has no use for, because it would reach the host: its kernel modules, its clock, its raw memory. */
+const WITHHELD = new Set(["SYS_MODULE", "SYS_TIME", "SYS_RAWIO", "PERFMON", "BPF", "CHECKPOINT_RESTORE"]);
+
+/** The capabilities of a bounding set, given as in /proc/self/status, that a machine gets. */
+export function capabilitiesOf(status: string): string[] {
+  const bits = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  return CAPABILITIES.filter((name, bit) => (bits >> BigInt(bit)) & 1n && !WITHHELD.has(name));
+}

@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { run } from "../run";
+import { Route } from "./desired";
+
+/** Where the host looks up the rules of VPCs: before the main table's (32766). */
+const PRIORITY = 15_000;
+
+/** Number of the routing table of a VPC. Each has its own, so that two VPCs may use the same pod CIDRs. */
+export function tableOf(vpcId: string): number {
+  return 100_000 + (createHash("sha256").update(vpcId).digest().readUInt32BE() % 1_000_000_000);
+}
+
+/** Commands for `ip -batch` that turn the present routes of a table into the wanted ones; empty if they are the same. */
+export function renderRoutes(
+  table: number,
+  bridge: string,
+  present: readonly Route[],
+  wanted: readonly Route[],
+): string {
+  const key = (route: Route): string => `${route.destination} via ${route.via}`;
+  const now = new Set(present.map(key));
+  const destinations = new Set(wanted.map(({ destination }) => destination));
+  const removed = present.filter(({ destination }) => !destinations.has(destination));
+  return [
+    ...removed.map((route) => `route del ${route.destination} table ${table}`),
+    ...wanted
+      .filter((route) => !now.has(key(route)))
+      .map((route) => `route replace ${key(route)} dev ${bridge} table ${table}`),
+  ]
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** Makes the host route what comes from a VPC's bridge by the VPC's own table. */
+export async function applyRoutes(vpcId: string, bridge: string, wanted: readonly Route[]): Promise<void> {
+  const table = tableOf(vpcId);
+  const rules = JSON.parse((await run("ip", ["-4", "-json", "rule"])) || "[]") as { table?: string; iif?: string }[];
+  if (!rules.some((rule) => rule.table === String(table) && rule.iif === bridge)) {
+    await run("ip", ["-4", "rule", "add", "iif", bridge, "lookup", String(table), "priority", String(PRIORITY)]);
+  }
+  const batch = renderRoutes(table, bridge, await presentRoutes(table), wanted);
+  if (batch) await run("ip", ["-4", "-batch", "-"], { input: batch });
+}
+
+/** Removes what applyRoutes made. The routes go with the bridge; the rule does not. */
+export async function removeRoutes(vpcId: string): Promise<void> {
+  const table = String(tableOf(vpcId));
+  const rules = JSON.parse((await run("ip", ["-4", "-json", "rule"])) || "[]") as { table?: string }[];
+  for (const rule of rules.filter((rule) => rule.table === table)) {
+    await run("ip", ["-4", "rule", "del", "lookup", rule.table!, "priority", String(PRIORITY)]);
+  }
+}
+
+async function presentRoutes(table: number): Promise<Route[]> {
+  // A table without routes does not exist, which is an error to `ip route show table`; "all" is asked and sifted.
+  const text = await run("ip", ["-4", "-json", "route", "show", "table", "all"]);
+  const routes = JSON.parse(text || "[]") as { dst: string; gateway?: string; table?: string }[];
+  return routes
+    .filter((route) => route.table === String(table))
+    .map((route) => ({ destination: route.dst, via: route.gateway ?? "" }));
+}

@@ -1,0 +1,97 @@
+import { Instance, Rule, SecurityGroup } from "./desired";
+
+/** Name of the table in a machine's network namespace. */
+export const TABLE = "security_groups";
+
+/**
+ * The nftables ruleset of one machine: its security groups and its source/destination check.
+ *
+ * Ingress is judged right after connection tracking and before destination NAT (priority -150), so that a Service's or a
+ * container's own rules cannot open what no group opened. Answers to what was let through pass, as security groups are
+ * stateful. Everything else on the VPC's interface is dropped; the machine's other interfaces are its own.
+ *
+ * @param members private addresses by security group
+ * @param resolver the VPC's resolver, which security groups do not filter on AWS either
+ */
+export function renderRuleset(
+  instance: Pick<Instance, "privateIp" | "groups" | "sourceDestCheck">,
+  groups: readonly SecurityGroup[],
+  members: ReadonlyMap<string, readonly string[]>,
+  resolver: string,
+): string {
+  const own = groups.filter((group) => instance.groups.includes(group.id)).sort((a, b) => a.id.localeCompare(b.id));
+  const ingress = own.flatMap((group) => section(group, group.ingress, "saddr", members));
+  const egress = own.flatMap((group) => section(group, group.egress, "daddr", members));
+  const check = instance.sourceDestCheck;
+  return `table inet ${TABLE}
+delete table inet ${TABLE}
+table inet ${TABLE} {
+  chain ingress {
+    type filter hook prerouting priority -150; policy accept;
+    iifname != "eth0" accept
+${check ? `    ip daddr != ${instance.privateIp} drop comment "source/destination check"\n` : ""}\
+    ct state established,related accept
+${indent(ingress)}    drop
+  }
+  chain egress {
+    type filter hook postrouting priority 150; policy accept;
+    oifname != "eth0" accept
+${check ? `    ip saddr != ${instance.privateIp} drop comment "source/destination check"\n` : ""}\
+    ct state established,related accept
+    ip daddr ${resolver} meta l4proto { tcp, udp } th dport 53 accept
+${indent(egress)}    drop
+  }
+}
+`;
+}
+
+/** Private addresses by security group, of instances that are not terminated and of load balancers' interfaces. */
+export function membersOf(
+  holders: readonly { readonly groups: readonly string[]; readonly addresses: readonly string[] }[],
+): Map<string, string[]> {
+  const members = new Map<string, string[]>();
+  for (const holder of holders) {
+    for (const group of holder.groups) members.set(group, [...(members.get(group) ?? []), ...holder.addresses]);
+  }
+  return members;
+}
+
+function section(
+  group: SecurityGroup,
+  rules: readonly Rule[],
+  side: "saddr" | "daddr",
+  members: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const lines = rules.flatMap((rule) => {
+    const peers = [...rule.cidrs, ...rule.groups.flatMap((id) => members.get(id) ?? [])];
+    return matches(peers, side).map((match) => `${match}${traffic(rule)}accept`);
+  });
+  return lines.length > 0 ? [`# ${group.id} ${group.name.replace(/[^ -~]/g, "?")}`, ...[...new Set(lines)].sort()] : [];
+}
+
+/** Addresses share a set; blocks get a line each, as blocks that overlap may not stand in one set. */
+function matches(peers: readonly string[], side: string): string[] {
+  if (peers.includes("0.0.0.0/0")) return ["meta nfproto ipv4 "];
+  const unique = [...new Set(peers.map((cidr) => cidr.replace(/\/32$/, "")))].sort();
+  const addresses = unique.filter((cidr) => !cidr.includes("/"));
+  const blocks = unique.filter((cidr) => cidr.includes("/")).map((cidr) => `ip ${side} ${cidr} `);
+  return addresses.length > 0 ? [`ip ${side} { ${addresses.join(", ")} } `, ...blocks] : blocks;
+}
+
+/** The rule's protocol and ports; ICMP has its type and code in the place of the ports, -1 for any. */
+function traffic(rule: Rule): string {
+  const { protocol, fromPort = -1, toPort = -1 } = rule;
+  if (protocol === "-1") return "";
+  if (protocol === "icmp" || protocol === "1") {
+    return fromPort === -1
+      ? "meta l4proto icmp "
+      : `icmp type ${fromPort} ${toPort === -1 ? "" : `icmp code ${toPort} `}`;
+  }
+  const name = { "6": "tcp", "17": "udp" }[protocol] ?? protocol;
+  if ((name !== "tcp" && name !== "udp") || fromPort === -1) return `meta l4proto ${name} `;
+  return `${name} dport ${fromPort === toPort ? fromPort : `${fromPort}-${toPort}`} `;
+}
+
+function indent(lines: readonly string[]): string {
+  return lines.map((line) => `    ${line}\n`).join("");
+}

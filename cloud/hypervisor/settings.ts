@@ -1,0 +1,11 @@
+import { Images } from "../images";
+import { Cloud } from "../names";
+
+/** What the command line hands to the hypervisor's process, as JSON. */
+export interface Settings {
+  readonly cloud: Cloud;
+  readonly images: Images;
+  readonly releasesDir: string | undefined;
+  readonly registry: string | undefined;
+  readonly preload: boolean;
+}

@@ -1,0 +1,109 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import type Docker from "dockerode";
+import { Cloud, LABEL, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
+import { run } from "../run";
+import { gatewayOf } from "./addresses";
+import { Context, log } from "./context";
+import { Vpc } from "./desired";
+import { ignoreMissing } from "./instances";
+import { applyRoutes, removeRoutes } from "./routes";
+
+/** The network that a VPC is: a bridge with the VPC's block, the host as its router. */
+export function vpcNetwork(cloud: Cloud, vpc: Vpc, mtu: number): Docker.NetworkCreateOptions {
+  return {
+    Name: nameOf(cloud, "vpc", vpc.id),
+    Driver: "bridge",
+    CheckDuplicate: true,
+    IPAM: { Driver: "default", Config: [{ Subnet: vpc.cidr, Gateway: gatewayOf(vpc.cidr) }] },
+    Options: {
+      "com.docker.network.bridge.name": bridgeOf(cloud, vpc.id),
+      "com.docker.network.driver.mtu": String(mtu),
+    },
+    Labels: { ...ownerLabels(cloud), [LABEL.vpc]: vpc.id, [LABEL.region]: vpc.region },
+  };
+}
+
+/** The host's own rules for the cloud's bridges: VPCs are apart, and the router keeps quiet about shorter ways. */
+export function renderHostRuleset(cloud: Cloud, bridges: readonly string[]): string {
+  const table = hostTable(cloud);
+  const apart = bridges.map(
+    (bridge) => `    iifname "${bridge}" oifname "${bridgePrefix(cloud)}*" oifname != "${bridge}" drop\n`,
+  );
+  return `table inet ${table}
+delete table inet ${table}
+table inet ${table} {
+  chain forward {
+    type filter hook forward priority -10; policy accept;
+${apart.join("")}  }
+  chain output {
+    type filter hook output priority 0; policy accept;
+    oifname "${bridgePrefix(cloud)}*" icmp type redirect drop
+  }
+}
+`;
+}
+
+/** Name of the host's nftables table for the cloud. */
+export function hostTable(cloud: Cloud): string {
+  return `kubernetes_from_scratch_${cloud.name.replace(/-/g, "_")}`;
+}
+
+/** Makes networks of VPCs. */
+export class Vpcs {
+  private hostRules = "";
+
+  constructor(private readonly context: Context) {}
+
+  /** Makes the networks that are missing, with their routes, and removes those that are not wanted. */
+  async reconcile(vpcs: readonly Vpc[]): Promise<void> {
+    const { docker, cloud } = this.context;
+    const networks = await docker.listNetworks({ filters: { label: [`${LABEL.cloud}=${cloud.name}`] } });
+    const present = new Set(networks.map((network) => network.Labels?.[LABEL.vpc]));
+    for (const vpc of vpcs.filter(({ id }) => !present.has(id))) {
+      await docker.createNetwork(vpcNetwork(cloud, vpc, uplinkMtu()));
+      log(`VPC ${vpc.id}: network ${vpc.cidr} on bridge ${bridgeOf(cloud, vpc.id)}`);
+    }
+    await this.applyHostRules(vpcs);
+    for (const vpc of vpcs) {
+      this.relaxReversePath(bridgeOf(cloud, vpc.id));
+      await applyRoutes(vpc.id, bridgeOf(cloud, vpc.id), vpc.routes);
+    }
+    const wanted = new Set(vpcs.map(({ id }) => id));
+    for (const network of networks.filter((network) => !wanted.has(network.Labels?.[LABEL.vpc] ?? ""))) {
+      await removeVpc(docker, network);
+    }
+  }
+
+  private async applyHostRules(vpcs: readonly Vpc[]): Promise<void> {
+    const { cloud } = this.context;
+    const rules = renderHostRuleset(cloud, vpcs.map(({ id }) => bridgeOf(cloud, id)).sort());
+    if (rules === this.hostRules) return;
+    await run("nft", ["-f", "-"], { input: rules });
+    this.hostRules = rules;
+  }
+
+  /** Pods' addresses come in on a bridge that the host's main table does not know them behind: no strict check there. */
+  private relaxReversePath(bridge: string): void {
+    const conf = (name: string): string => `/proc/sys/net/ipv4/conf/${name}/rp_filter`;
+    // The kernel takes the stricter of "all" (0 off, 1 strict) and the interface's; 2 is loose and beats 1.
+    const relaxed = readFileSync(conf("all"), "utf8").trim() === "0" ? "0" : "2";
+    if (existsSync(conf(bridge)) && readFileSync(conf(bridge), "utf8").trim() !== relaxed)
+      writeFileSync(conf(bridge), relaxed);
+  }
+}
+
+/** Removes a VPC's network once no machine is left in it. */
+export async function removeVpc(docker: Docker, network: Docker.NetworkInspectInfo): Promise<void> {
+  const { Containers } = (await docker.getNetwork(network.Id).inspect()) as Docker.NetworkInspectInfo;
+  if (Object.keys(Containers ?? {}).length > 0) return; // its machines are still on their way out
+  await ignoreMissing(docker.getNetwork(network.Id).remove());
+  await removeRoutes(network.Labels?.[LABEL.vpc] ?? "");
+  log(`VPC ${network.Labels?.[LABEL.vpc]}: removed`);
+}
+
+/** The smallest MTU of the host's own interfaces: packets of that size go everywhere. */
+function uplinkMtu(): number {
+  const own = Object.keys(networkInterfaces()).filter((name) => existsSync(`/sys/class/net/${name}/device`));
+  return Math.min(1500, ...own.map((name) => Number(readFileSync(`/sys/class/net/${name}/mtu`, "utf8"))));
+}

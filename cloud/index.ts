@@ -1,0 +1,83 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
+import { ensureEngineRuns, findEngine, stopEngineIfIdle } from "./engine";
+import { Settings } from "./hypervisor/settings";
+import { ensureMachineImages } from "./images";
+import { Cloud, cloudOf, prepareStateDir } from "./names";
+import { Daemon, runningPid, startDaemon, stopDaemon } from "./process";
+import { prepareHost } from "./host";
+import { removeEverything } from "./remove";
+
+export { apiEndpoint } from "./ec2-api";
+export { Cloud, UserError, cloudOf } from "./names";
+
+/** What a cloud is started with. */
+export interface CloudOptions {
+  /** Default: LAB_CLOUD, else "lab". */
+  readonly name?: string;
+  /** Port of the EC2 API on 127.0.0.1. Default: LAB_CLOUD_PORT, else 5001. */
+  readonly port?: number;
+  /** Directory of the release mirror, <host>/<path>; served at port 8080 of every VPC's gateway. */
+  readonly releasesDir?: string;
+  /** Address of an image registry on this host, "127.0.0.1:5000"; served at /v2/ of the same port. */
+  readonly registry?: string;
+  /** Whether machines carry the releases in /opt/releases. */
+  readonly preload?: boolean;
+  /** Called with a line of progress. */
+  readonly progress?: (line: string) => void;
+}
+
+/** Starts what does not run: engine, images, EC2 API, hypervisor. Any number of times. */
+export async function cloudUp(options: CloudOptions = {}): Promise<Cloud> {
+  const cloud = cloudOf(options);
+  const say = options.progress ?? (() => undefined);
+  prepareStateDir(cloud);
+  const engine = await ensureEngineRuns();
+  say(`container engine answers on ${engine.host}`);
+  await prepareHost();
+  const api = startEc2Api(cloud).then(() => say(`EC2 API answers on ${apiEndpoint(cloud)}`));
+  const images = await ensureMachineImages(engine.docker);
+  say(`machine image ${images.machine}`);
+  await api;
+  const settings: Settings = {
+    cloud,
+    images,
+    releasesDir: options.releasesDir,
+    registry: options.registry,
+    preload: options.preload ?? false,
+  };
+  await startHypervisor(cloud, settings);
+  say("hypervisor runs");
+  return cloud;
+}
+
+/** Ends the cloud and removes everything of it: machines, networks, volumes, processes, state. */
+export async function cloudDown(options: CloudOptions = {}): Promise<void> {
+  const cloud = cloudOf(options);
+  await stopDaemon(hypervisorOf(cloud));
+  await stopEc2Api(cloud);
+  const engine = await findEngine();
+  if (engine) await removeEverything(cloud, engine.docker);
+  rmSync(cloud.stateDir, { recursive: true, force: true });
+  await stopEngineIfIdle();
+}
+
+/** Whether the cloud's processes run. */
+export function cloudRuns(cloud: Cloud): boolean {
+  return ec2ApiPid(cloud) !== undefined && runningPid(hypervisorOf(cloud)) !== undefined;
+}
+
+async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {
+  const file = join(cloud.stateDir, "hypervisor-settings.json");
+  const text = JSON.stringify(settings, null, 2);
+  const same = existsSync(file) && text === readFileSync(file, "utf8");
+  if (!same) await stopDaemon(hypervisorOf(cloud)); // it keeps nothing in its head: a new one takes over
+  writeFileSync(file, text, { mode: 0o600 });
+  const tsx = join(__dirname, "..", "node_modules", "tsx", "dist", "cli.mjs");
+  startDaemon(hypervisorOf(cloud), process.execPath, [tsx, join(__dirname, "hypervisor", "main.ts"), file]);
+}
+
+export function hypervisorOf(cloud: Cloud): Daemon {
+  return { name: "hypervisor", directory: cloud.stateDir };
+}

@@ -1,0 +1,109 @@
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** A background process as it was recorded: the start time tells it from a later process with the same id. */
+interface Recorded {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks between the host's boot and the process's start. */
+  readonly startTime: string;
+  /** The host's boot: start times of another boot mean nothing. */
+  readonly bootId: string;
+}
+
+/** A process that outlives the command that started it, known by a record in a directory. */
+export interface Daemon {
+  /** Short name: the files are <directory>/<name>.{pid,log}. */
+  readonly name: string;
+  readonly directory: string;
+}
+
+/** Where the daemon writes what it has to say. */
+export function logFile(daemon: Daemon): string {
+  return join(daemon.directory, `${daemon.name}.log`);
+}
+
+/** The process id of the daemon if it runs, by record and start time. */
+export function runningPid(daemon: Daemon): number | undefined {
+  const file = recordFile(daemon);
+  if (!existsSync(file)) return undefined;
+  try {
+    const recorded = JSON.parse(readFileSync(file, "utf8")) as Recorded;
+    const alive = recorded.bootId === bootId() && recorded.startTime === startTime(recorded.pid);
+    return alive ? recorded.pid : undefined;
+  } catch {
+    return undefined; // a record cut short by a crash: nothing is known to run
+  }
+}
+
+/** Starts the daemon in a session of its own, unless it runs; its output goes to its log. */
+export function startDaemon(
+  daemon: Daemon,
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): number {
+  const running = runningPid(daemon);
+  if (running !== undefined) return running;
+  mkdirSync(daemon.directory, { recursive: true, mode: 0o700 });
+  const log = openSync(logFile(daemon), "a", 0o600);
+  const child = spawn(command, args, { detached: true, stdio: ["ignore", log, log], env, cwd: daemon.directory });
+  closeSync(log);
+  child.on("error", () => undefined); // shows as a daemon that does not answer; its log and command are reported then
+  child.unref();
+  if (child.pid === undefined) throw new Error(`cannot start ${command}`);
+  const recorded: Recorded = { pid: child.pid, startTime: startTime(child.pid) ?? "", bootId: bootId() };
+  writeFileSync(`${recordFile(daemon)}.new`, JSON.stringify(recorded), { mode: 0o600 });
+  renameSync(`${recordFile(daemon)}.new`, recordFile(daemon));
+  return child.pid;
+}
+
+/** Ends the daemon: asks first, forces after the grace (milliseconds). Returns when it is gone. */
+export async function stopDaemon(daemon: Daemon, grace = 10_000): Promise<void> {
+  const pid = runningPid(daemon);
+  if (pid !== undefined) {
+    process.kill(pid, "SIGTERM");
+    const deadline = Date.now() + grace;
+    while (runningPid(daemon) !== undefined) {
+      if (Date.now() > deadline) process.kill(pid, "SIGKILL");
+      await sleep(50);
+    }
+  }
+  rmSync(recordFile(daemon), { force: true });
+}
+
+/** Last lines of the daemon's log, for a message that says why it does not answer. */
+export function logTail(daemon: Daemon, lines = 15): string {
+  if (!existsSync(logFile(daemon))) return "(no log)";
+  return readFileSync(logFile(daemon), "utf8").trimEnd().split("\n").slice(-lines).join("\n");
+}
+
+/** Looks again every 100 ms until the condition holds; false when the time (milliseconds) is over. */
+export async function waitFor(condition: () => Promise<boolean> | boolean, timeout: number): Promise<boolean> {
+  const deadline = Date.now() + timeout;
+  while (!(await condition())) {
+    if (Date.now() > deadline) return false;
+    await sleep(100);
+  }
+  return true;
+}
+
+function recordFile(daemon: Daemon): string {
+  return join(daemon.directory, `${daemon.name}.pid`);
+}
+
+/** Start time of a process, or undefined if there is none (a zombie counts as none). */
+export function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
