@@ -11,7 +11,7 @@ import { preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
 import { type Overrides, stackConfig } from "./stack-config";
-import { ensureReleasesFor, ensureToolchain, type Toolchain } from "./toolchain";
+import { ensureKubectl, ensureReleasesFor, ensureToolchain, type Toolchain } from "./toolchain";
 
 /** Name of the local cloud that a run uses; tests have one of their own. */
 const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";

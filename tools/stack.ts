@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { execa, type ResultPromise } from "execa";
+import { execa, type ExecaChildProcess } from "execa";
 import { UserError } from "./errors";
 import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
 import { type Overrides, stackConfig, writeEffectiveFile } from "./stack-config";
@@ -123,7 +123,7 @@ export class Stack {
   }
 
   /** Starts a Pulumi command as a child that the caller may kill; its output goes to `log`. */
-  spawn(args: readonly string[]): ResultPromise {
+  spawn(args: readonly string[]): ExecaChildProcess {
     return execa(this.toolchain.pulumi, this.command(args), {
       cwd: root,
       env: this.environment(),

@@ -1,7 +1,7 @@
 /** A cluster of the tests' own on a local cloud of its own, driven by the commands that a user types. */
 import { writeFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { execa, type ResultPromise } from "execa";
+import { execa, type ExecaChildProcess } from "execa";
 import { parse, stringify } from "yaml";
 import { root, stackDir } from "../../tools/places";
 
@@ -74,7 +74,7 @@ export class Lab {
   }
 
   /** Starts a make target in a process group of its own and returns the child, for a test that kills it. */
-  start(target: string): ResultPromise {
+  start(target: string): ExecaChildProcess {
     return execa("make", ["--no-print-directory", target, `STACK=${this.at.stack}`], {
       cwd: root,
       env: this.environment(),
@@ -86,7 +86,7 @@ export class Lab {
   }
 
   /** Ends every process of a group that `start` made, and waits until none is left. */
-  async kill(child: ResultPromise): Promise<void> {
+  async kill(child: ExecaChildProcess): Promise<void> {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     await child;
   }
@@ -158,7 +158,7 @@ export class Lab {
   private async run(command: string, args: string[]): Promise<Outcome> {
     const options = { cwd: root, env: this.environment(), all: true, reject: false, stdin: "ignore" } as const;
     const { exitCode, stdout, all } = await execa(command, args, options);
-    return { exitCode, stdout, all };
+    return { exitCode, stdout, all: all ?? "" };
   }
 }
 

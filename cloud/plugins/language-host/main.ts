@@ -1,0 +1,173 @@
+/**
+ * Pulumi's language host for Node.js programs: a gRPC service that the engine starts to run the program. For a machine on
+ * which the official one (part of Pulumi's download) cannot be had. Compiled to one file beside the engine.
+ * @see https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as grpc from "@grpc/grpc-js";
+import * as emptyproto from "google-protobuf/google/protobuf/empty_pb";
+import * as languageService from "@pulumi/pulumi/proto/language_grpc_pb";
+import * as language from "@pulumi/pulumi/proto/language_pb";
+import * as plugin from "@pulumi/pulumi/proto/plugin_pb";
+
+/** Exit code by which the SDK says that it has already shown the user an actionable message. */
+const shownAlready = 32;
+
+let engineAddress = process.argv.slice(2).findLast((argument) => !argument.startsWith("-")) ?? "";
+const children = new Set<ChildProcess>();
+
+type ProgramInfo = language.ProgramInfo | undefined;
+interface Options {
+  typescript?: boolean;
+  nodeargs?: string;
+}
+const optionsOf = (info: ProgramInfo): Options => (info?.getOptions()?.toJavaScript() as Options | undefined) ?? {};
+
+/** A Pulumi package that a program depends on. */
+interface PulumiPackage {
+  name: string;
+  version: string;
+  server?: string;
+}
+
+/** Every package under node_modules, from the program's directory upwards, that says it is a Pulumi resource provider's. */
+function pulumiPackages(programDirectory: string): PulumiPackage[] {
+  const found = new Map<string, PulumiPackage>();
+  const visit = (directory: string): void => {
+    const file = join(directory, "package.json");
+    if (!existsSync(file)) return;
+    const manifest = JSON.parse(readFileSync(file, "utf8")) as {
+      name?: string;
+      version?: string;
+      pulumi?: { resource?: boolean; name?: string; version?: string; server?: string };
+    };
+    if (!manifest.pulumi?.resource) return;
+    const name = manifest.pulumi.name ?? (manifest.name ?? "").replace(/^@pulumi\//, "");
+    const version = (manifest.pulumi.version ?? manifest.version ?? "").replace(/^v/, "");
+    found.set(`${name}@${version}`, { name, version, ...(manifest.pulumi.server ? { server: manifest.pulumi.server } : {}) });
+  };
+  for (let directory = programDirectory; ; directory = dirname(directory)) {
+    const modules = join(directory, "node_modules");
+    for (const entry of existsSync(modules) ? readdirSync(modules) : []) {
+      if (entry.startsWith("@")) for (const scoped of readdirSync(join(modules, entry))) visit(join(modules, entry, scoped));
+      else if (!entry.startsWith(".")) visit(join(modules, entry));
+    }
+    if (directory === dirname(directory)) return [...found.values()];
+  }
+}
+
+/** Runs the program; its end is the answer's text: "" for success. */
+function runProgram(request: language.RunRequest, done: (error: string, bail: boolean) => void): void {
+  const info = request.getInfo();
+  const options = optionsOf(info);
+  const run = require.resolve("@pulumi/pulumi/cmd/run", { paths: [info?.getProgramDirectory() ?? "."] });
+  const flags: Record<string, unknown> = {
+    monitor: request.getMonitorAddress(),
+    engine: engineAddress,
+    organization: request.getOrganization(),
+    project: request.getProject(),
+    stack: request.getStack(),
+    "root-directory": info?.getRootDirectory(),
+    pwd: request.getPwd(),
+    parallel: request.getParallel(),
+  };
+  const args = [
+    ...(options.nodeargs ? options.nodeargs.split(" ") : []),
+    run,
+    ...Object.entries(flags).flatMap(([flag, value]) => (value ? [`--${flag}`, String(value)] : [])),
+    ...(request.getDryrun() ? ["--dry-run"] : []),
+    info?.getEntryPoint() || ".",
+    ...request.getArgsList(),
+  ];
+  const child = spawn(process.execPath, args, {
+    cwd: request.getPwd(),
+    stdio: ["ignore", "inherit", "inherit"],
+    env: {
+      ...process.env,
+      PULUMI_CONFIG: JSON.stringify(Object.fromEntries(request.getConfigMap().getEntryList())),
+      PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(request.getConfigsecretkeysList()),
+      PULUMI_NODEJS_TYPESCRIPT: String(options.typescript !== false),
+    },
+  });
+  children.add(child);
+  child.on("error", (error) => done(`could not start node: ${error.message}`, false));
+  child.on("exit", (code, signal) => {
+    children.delete(child);
+    if (code === 0) done("", false);
+    else if (code === shownAlready) done("", true);
+    else done(signal ? `program terminated by ${signal}` : `program exited with non-zero exit code: ${code}`, false);
+  });
+}
+
+type Unary<Request, Response> = grpc.handleUnaryCall<Request, Response>;
+
+const handshake: Unary<language.LanguageHandshakeRequest, language.LanguageHandshakeResponse> = (call, answer) => {
+  engineAddress = call.request.getEngineAddress() || engineAddress;
+  answer(null, new language.LanguageHandshakeResponse());
+};
+
+const getPluginInfo: Unary<unknown, plugin.PluginInfo> = (_call, answer) => {
+  const info = new plugin.PluginInfo();
+  info.setVersion(process.env["PULUMI_LANGUAGE_HOST_VERSION"] ?? "0.0.0");
+  answer(null, info);
+};
+
+const getRequiredPackages: Unary<language.GetRequiredPackagesRequest, language.GetRequiredPackagesResponse> = (call, answer) => {
+  const response = new language.GetRequiredPackagesResponse();
+  for (const { name, version, server } of pulumiPackages(call.request.getInfo()?.getProgramDirectory() ?? ".")) {
+    const dependency = new plugin.PackageDependency();
+    dependency.setName(name);
+    dependency.setKind("resource");
+    dependency.setVersion(version);
+    if (server) dependency.setServer(server);
+    response.addPackages(dependency);
+  }
+  answer(null, response);
+};
+
+const run: Unary<language.RunRequest, language.RunResponse> = (call, answer) => {
+  let answered = false;
+  runProgram(call.request, (error, bail) => {
+    if (answered) return;
+    answered = true;
+    const response = new language.RunResponse();
+    if (error) response.setError(error);
+    response.setBail(bail);
+    answer(null, response);
+  });
+};
+
+const about: Unary<unknown, language.AboutResponse> = (_call, answer) => {
+  const response = new language.AboutResponse();
+  response.setExecutable(process.execPath);
+  response.setVersion(process.version);
+  answer(null, response);
+};
+
+const cancel: Unary<unknown, emptyproto.Empty> = (_call, answer) => {
+  for (const child of children) child.kill("SIGINT");
+  answer(null, new emptyproto.Empty());
+};
+
+const unimplemented = (name: string): Unary<unknown, unknown> => (_call, answer) =>
+  answer({ code: grpc.status.UNIMPLEMENTED, message: `${name} is not part of this language host` });
+
+const service = (languageService as unknown as { LanguageRuntimeService: grpc.ServiceDefinition }).LanguageRuntimeService;
+const implementation = {
+  ...Object.fromEntries(Object.keys(service).map((name) => [name, unimplemented(name)])),
+  handshake,
+  getPluginInfo,
+  getRequiredPackages,
+  run,
+  about,
+  cancel,
+} as unknown as grpc.UntypedServiceImplementation;
+
+const server = new grpc.Server({ "grpc.max_receive_message_length": 400 << 20 });
+server.addService(service, implementation);
+server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
+  if (error) throw error;
+  process.stdout.write(`${port}\n`); // the engine reads the port from the first line
+});

@@ -1,0 +1,163 @@
+/** A client that writes and reads through the API endpoint all the time, and afterwards counts what it was promised. */
+import { readFileSync } from "node:fs";
+import { Agent, request } from "node:https";
+import { parse } from "yaml";
+
+/** What the client saw between `start` and `stop`. */
+export interface WriterReport {
+  /** Writes that the API server acknowledged (201). */
+  readonly acknowledged: number;
+  /** Acknowledged writes that a later read did not find. */
+  readonly lost: readonly string[];
+  /** Single attempts that failed: refused, timed out, 5xx. A client with normal retries repeats them. */
+  readonly failedAttempts: number;
+  /** Requests that failed even after being repeated for `patience` seconds. */
+  readonly givenUp: number;
+  /** Longest time between two successes, in seconds, and when it began. */
+  readonly longestGap: number;
+  /** The distinct faults that attempts met. */
+  readonly faults: readonly string[];
+}
+
+interface Credentials {
+  readonly server: URL;
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+function credentials(kubeconfig: string): Credentials {
+  const config = parse(readFileSync(kubeconfig, "utf8")) as {
+    clusters: { cluster: Record<string, string> }[];
+    users: { user: Record<string, string> }[];
+  };
+  const decode = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
+  const cluster = config.clusters[0]?.cluster ?? {};
+  const user = config.users[0]?.user ?? {};
+  return {
+    server: new URL(cluster["server"] ?? ""),
+    ca: decode(cluster["certificate-authority-data"]),
+    cert: decode(user["client-certificate-data"]),
+    key: decode(user["client-key-data"]),
+  };
+}
+
+export class Writer {
+  private readonly credentials: Credentials;
+  private readonly agent: Agent;
+  private running = false;
+  private loop: Promise<void> = Promise.resolve();
+  private readonly acknowledged: string[] = [];
+  private failedAttempts = 0;
+  private givenUp = 0;
+  private longestGap = 0;
+  private lastSuccess = 0;
+  private readonly faults = new Set<string>();
+  private readonly run = Date.now().toString(36);
+
+  /**
+   * @param kubeconfig path of an administrator's kubeconfig with embedded certificates.
+   * @param namespace an existing namespace for the ConfigMaps that are written.
+   * @param patience seconds for which one request is repeated before it counts as given up.
+   */
+  constructor(
+    kubeconfig: string,
+    private readonly namespace: string,
+    private readonly patience = 30,
+  ) {
+    this.credentials = credentials(kubeconfig);
+    const { ca, cert, key } = this.credentials;
+    this.agent = new Agent({ ca, cert, key, keepAlive: true, maxSockets: 1 });
+  }
+
+  start(): void {
+    this.running = true;
+    this.lastSuccess = Date.now();
+    this.loop = this.work();
+  }
+
+  /** Successful writes so far. */
+  get count(): number {
+    return this.acknowledged.length;
+  }
+
+  /** Ends the writing, reads everything back and reports. */
+  async stop(): Promise<WriterReport> {
+    this.running = false;
+    await this.loop;
+    const present = new Set(await this.list());
+    this.agent.destroy();
+    return {
+      acknowledged: this.acknowledged.length,
+      lost: this.acknowledged.filter((name) => !present.has(name)),
+      failedAttempts: this.failedAttempts,
+      givenUp: this.givenUp,
+      longestGap: this.longestGap / 1000,
+      faults: [...this.faults],
+    };
+  }
+
+  private async work(): Promise<void> {
+    for (let n = 0; this.running; n++) {
+      const name = `write-${this.run}-${n}`;
+      if (await this.persist("POST", "", JSON.stringify({ metadata: { name }, data: { n: String(n) } })))
+        this.acknowledged.push(name);
+      await this.persist("GET", `/${name}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Repeats one request until it succeeds; a write that turns out to exist already was made by an earlier attempt. */
+  private async persist(method: string, path: string, body?: string): Promise<boolean> {
+    const end = Date.now() + this.patience * 1000;
+    do {
+      const answer = await this.attempt(method, path, body);
+      if (answer.status === 200 || answer.status === 201 || answer.status === 409 || (method === "GET" && answer.status === 404)) {
+        const now = Date.now();
+        this.longestGap = Math.max(this.longestGap, now - this.lastSuccess);
+        this.lastSuccess = now;
+        return answer.status !== 404;
+      }
+      this.failedAttempts++;
+      this.faults.add(answer.fault);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    } while (Date.now() < end && this.running);
+    if (Date.now() >= end) this.givenUp++;
+    return false;
+  }
+
+  private async list(): Promise<string[]> {
+    for (let tries = 0; tries < 300; tries++) {
+      const answer = await this.attempt("GET", "?resourceVersion=", undefined, 10_000);
+      if (answer.status === 200)
+        return (JSON.parse(answer.body) as { items: { metadata: { name: string } }[] }).items.map((item) => item.metadata.name);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    throw new Error("the API did not answer a list after the writing had ended");
+  }
+
+  private attempt(
+    method: string,
+    path: string,
+    body?: string,
+    timeout = 3000,
+  ): Promise<{ status: number; body: string; fault: string }> {
+    return new Promise((resolve) => {
+      const call = request(
+        new URL(`/api/v1/namespaces/${this.namespace}/configmaps${path}`, this.credentials.server),
+        { method, agent: this.agent, timeout, headers: body ? { "content-type": "application/json" } : {} },
+        (response) => {
+          let text = "";
+          response.setEncoding("utf8");
+          response.on("data", (chunk: string) => (text += chunk));
+          const status = response.statusCode ?? 0;
+          response.on("end", () => resolve({ status, body: text, fault: `HTTP ${status}` }));
+          response.on("error", (error) => resolve({ status: 0, body: "", fault: error.message }));
+        },
+      );
+      call.on("timeout", () => call.destroy(new Error("timeout")));
+      call.on("error", (error: NodeJS.ErrnoException) => resolve({ status: 0, body: "", fault: error.code ?? error.message }));
+      call.end(body);
+    });
+  }
+}

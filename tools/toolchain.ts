@@ -1,0 +1,63 @@
+/** What a run needs beside the checkout's own packages: Pulumi with its plugins, kubectl, releases and images. */
+import { join } from "node:path";
+import { images, releases } from "../bootstrap/versions";
+import { cacheRoot } from "../cloud/cache";
+import { ensureImages } from "../cloud/images/containers";
+import { ensureEngine } from "../cloud/plugins";
+import { ensureReleases, mirrorPath } from "../cloud/releases";
+import { labDir } from "./places";
+import { configDefaults, stackConfig } from "./stack-config";
+
+/** Executables of the reader's machine, and the environment in which Pulumi runs. */
+export interface Toolchain {
+  readonly pulumi: string;
+  /** In front of PATH. */
+  readonly binDirs: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** @throws UserError where a part can neither be downloaded nor built. */
+export async function ensureToolchain(): Promise<Toolchain> {
+  const engine = await ensureEngine(join(labDir, "pulumi"));
+  const binDirs = [engine.binDir, join(labDir, "bin")];
+  return {
+    pulumi: join(engine.binDir, "pulumi"),
+    binDirs,
+    environment: {
+      ...engine.environment,
+      PATH: [...binDirs, process.env["PATH"]].join(":"),
+      // types are checked by `make check`; an `up` only needs them erased
+      PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      NODE_COMPILE_CACHE: join(cacheRoot(), "node-compile-cache"),
+    },
+  };
+}
+
+const host = process.arch === "arm64" ? "arm64" : "amd64";
+
+/** The versions that a stack is configured with. */
+function versionsOf(stack: string): { kubernetesVersion: string; etcdVersion: string } {
+  const config = { ...configDefaults(), ...stackConfig(stack) };
+  return { kubernetesVersion: String(config["kubernetesVersion"]), etcdVersion: String(config["etcdVersion"]) };
+}
+
+/** Files and images that the machines of a local stack fetch from the mirror. */
+export async function ensureReleasesFor(stack: string): Promise<{ releasesDir: string; registryDir: string }> {
+  const releasesDir = await ensureReleases(Object.values(releases(versionsOf(stack), host)), host);
+  const registryDir = await ensureImagesFor(Object.values(images));
+  return { releasesDir, registryDir };
+}
+
+/** Makes the registry of the local cloud hold these images. */
+export async function ensureImagesFor(names: readonly string[]): Promise<string> {
+  const { registryDir } = await ensureImages(names);
+  return registryDir;
+}
+
+/** kubectl of a stack's own version, for this machine. */
+export async function ensureKubectl(stack: string): Promise<string> {
+  const { kubectl } = releases(versionsOf(stack), host);
+  return join(await ensureReleases([kubectl], host), mirrorPath(kubectl.url));
+}
+
