@@ -36,4 +36,5 @@ const machines = new Machines(
 const endpoint = new ApiEndpoint("api-endpoint", { spec, network, securityGroups, machines }, { provider });
 const bootstrap = new Bootstrap("bootstrap", { spec, machines, pki }, { dependsOn: securityGroups });
 
-export = outputs({ machines, pki, endpoint, bootstrap });
+export const { kubeconfig, apiEndpoint, nodes, sshConfig, sshKnownHosts, sshPrivateKey, certificateExpiry, proofs } =
+  outputs({ machines, pki, endpoint, bootstrap });

@@ -78,10 +78,15 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
 
     ...front.flatMap((group) => [
       into(group, "api-from-admin", admin, 6443),
-      into(group, "api-from-control-plane", { group: "control-plane" }, 6443),
-      into(group, "api-from-workers", { group: "worker" }, 6443),
       outOf(group, "api-to-control-plane", { group: "control-plane" }, 6443),
     ]),
+    // Nodes go to the control plane through HAProxy, but past a network load balancer, which takes minutes to come.
+    ...machines
+      .filter((group) => group === "balancer")
+      .flatMap((group) => [
+        into(group, "api-from-control-plane", { group: "control-plane" }, 6443),
+        into(group, "api-from-workers", { group: "worker" }, 6443),
+      ]),
 
     // Outwards: inside the cluster the receiving side decides; outside of it only what the bootstrap downloads from.
     ...(["control-plane", "worker"] as const).flatMap((group) => [
@@ -103,7 +108,8 @@ function downloads(spec: ClusterSpec, group: Group): { cidr: string; port: numbe
           { cidr: world, port: 443 },
           { cidr: world, port: 80 },
         ]),
-    spec.registryMirror ? source(spec.registryMirror) : { cidr: world, port: 443 },
+    // HAProxy comes as a package: its machine runs no containers.
+    ...(group === "balancer" ? [] : [spec.registryMirror ? source(spec.registryMirror) : { cidr: world, port: 443 }]),
   ];
   const unique = [...new Map(sources.map((each) => [`${each.cidr} ${each.port}`, each])).values()];
   const alreadyOpen = (network: string) => group !== "balancer" && contains(cidr(spec.vpcCidr), cidr(network));
