@@ -90,6 +90,16 @@ export class Api {
     return { status: response.statusCode ?? 0, text, json };
   }
 
+  /** The body of an answer in another encoding, such as application/vnd.kubernetes.protobuf. @throws ApiError */
+  async bytes(path: string, accept: string): Promise<Buffer> {
+    const response = await this.open("GET", path, { accept });
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    if (response.statusCode !== 200) throw new ApiError(response.statusCode ?? 0, "", body.toString("utf8").slice(0, 300));
+    return body;
+  }
+
   /** The object, or undefined where there is none. */
   async find<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Stored<K> | undefined> {
     const answer = await this.request("GET", pathOf(kind, namespace, name));
@@ -235,7 +245,11 @@ export class Api {
     request.agent = this.agent; // kept alive; the TLS material is in the request's own options
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     if (body !== undefined)
-      request.headers = { ...(request.headers as object), "content-type": options.contentType ?? "application/json" };
+      request.headers = {
+        ...(request.headers as object),
+        "content-type": options.contentType ?? "application/json",
+        "content-length": Buffer.byteLength(body), // Node sends none by itself with DELETE
+      };
     return new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
       const sent = https.request(request, resolve);
       sent.on("error", (error) => reject(new Error(`${method} ${this.server.host}${path}: ${error.message}`, { cause: error })));

@@ -62,7 +62,7 @@ export class Bench {
   }
 
   /** A claim of the article, with the predicted value beside the observed one. A claim that fails does not end the lab. */
-  claim<T>(text: string, observed: T, predicted: Prediction<NoInfer<T>>): boolean {
+  claim<T>(text: string, observed: T, predicted: Prediction<NoInfer<T>> | Readonly<Record<string, unknown>>): boolean {
     const claim = judge(text, observed, predicted as Prediction<T>);
     this.claims.push(claim);
     this.progress.claim(claim);

@@ -22,7 +22,7 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   const nodes = Nodes.of(sshConfig);
   const controller = nodes?.controllers[0];
   const kubectl = await findKubectl();
-  const control = stack ? await stackControl(stack) : undefined;
+  const control = stack ? stackControl(stack) : undefined;
   return {
     name: stack ?? api.config.getCurrentContext(),
     api,
@@ -40,7 +40,7 @@ async function findKubectl(): Promise<string | undefined> {
   return code === 0 ? path : undefined;
 }
 
-/** The stack's own driver. */
-async function stackControl(_stack: string): Promise<StackControl | undefined> {
-  return Promise.resolve(undefined);
-}
+/** The driver behind `make up`; loaded when a lab first changes the stack. */
+const stackControl = (stack: string): StackControl => ({
+  set: async (config) => (await (await import("../../tools/commands.js")).openStack(stack)).set(config),
+});

@@ -58,6 +58,9 @@ export class Etcd {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** Bytes as text for a person: what cannot be printed becomes a dot, as in the right column of hexdump -C. */
+export const printable = (bytes: Buffer): string => bytes.toString("latin1").replace(/[^\x20-\x7e]/g, ".");
+
 /** Where the API server keeps an object: /registry/<plural>/<namespace>/<name>, with the group for a few kinds. */
 export const registryKey = (...parts: readonly string[]): string => `/registry/${parts.join("/")}`;
 
