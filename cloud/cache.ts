@@ -19,6 +19,8 @@ export interface Recipe {
   readonly recipe: string;
   /** Builds into the empty directory. */
   readonly build: (directory: string) => Promise<void>;
+  /** Files that the machine's administrator may rewrite (bundles of certificate authorities): there, but not compared. */
+  readonly foreign?: RegExp;
 }
 
 /** A file of an entry as it was when its content was last compared. */
@@ -50,7 +52,7 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
   const directory = join(cacheRoot(), `${thing.name}-${thing.version}-${hash}`);
   await mkdir(cacheRoot(), { recursive: true });
   return withLock(`${directory}.lock`, async () => {
-    const damage = await damageOf(directory);
+    const damage = await damageOf(directory, thing.foreign);
     if (damage === undefined) return directory;
     if (existsSync(directory))
       say(`  The cached ${thing.name} ${thing.version} is damaged (${damage}): building it again`);
@@ -67,7 +69,7 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
 const manifestFile = (directory: string): string => `${directory}.manifest.json`;
 
 /** What is wrong with an entry, or undefined where it is as it was built. */
-async function damageOf(directory: string): Promise<string | undefined> {
+async function damageOf(directory: string, foreign?: RegExp): Promise<string | undefined> {
   if (!existsSync(directory)) return "missing";
   let manifest: Manifest;
   try {
@@ -87,7 +89,7 @@ async function damageOf(directory: string): Promise<string | undefined> {
     const { size, mtimeMs, ino } = statSync(join(directory, file));
     const untouched = sameBoot && size === known.size && mtimeMs === known.mtimeMs && ino === known.inode;
     const sha256 = untouched ? known.sha256 : await sha256Of(join(directory, file));
-    if (sha256 !== known.sha256) return `${file} has changed`;
+    if (sha256 !== known.sha256 && !foreign?.test(file)) return `${file} has changed`;
     now[file] = { sha256, size, mtimeMs, inode: ino };
   }
   if (!sameBoot || JSON.stringify(now) !== JSON.stringify(manifest.files)) await record(directory, now);
