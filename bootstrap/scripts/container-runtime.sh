@@ -32,8 +32,8 @@ cri_answers() { [ -S /run/containerd/containerd.sock ] && crictl version; }
 wait_for 60 "containerd answers" cri_answers
 
 # Images that every node needs are pulled while other steps work
-read -ra images <<<"$IMAGES"
+read -ra pulled <<<"$IMAGES"
 # shellcheck disable=SC2016
-background images bash -c 'for image; do crictl inspecti --quiet "$image" >/dev/null 2>&1 || crictl pull "$image"; done' - "${images[@]}"
+background images bash -c 'for image; do crictl inspecti --quiet "$image" >/dev/null 2>&1 || crictl pull "$image"; done' - "${pulled[@]}"
 
 proof "containerd $(containerd --version | awk '{ print $3 }') answers on $NODE_NAME"

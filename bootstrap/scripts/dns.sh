@@ -14,7 +14,7 @@ lookup() {
   query+='\x00\x00\x01\x00\x01'
   exec {dns}<>"/dev/udp/$CLUSTER_DNS/53"
   # shellcheck disable=SC2059
-  printf "$query" >&"$dns"
+  printf "$query" | dd bs=512 iflag=fullblock status=none >&"$dns" # one datagram, although it holds a newline
   bytes=$(timeout 1 dd bs=512 count=1 status=none <&"$dns" | od --address-radix n --format u1 --width=512)
   exec {dns}>&-
   read -ra bytes <<<"$bytes"

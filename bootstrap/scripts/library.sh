@@ -2,8 +2,9 @@
 # Functions that every step of the bootstrap shares; installed on the machine by the first step, sourced by run-step.sh.
 # A step may run any number of times and be killed at any line: each function looks at what is there before it acts.
 
-readonly STORE=/opt/releases                          # release files by <host>/<path> of their URL
 readonly RECORDS=/var/lib/kubernetes-from-scratch     # what a unit was last started with
+readonly STORE=$RECORDS/releases                      # release files by <host>/<path> of their URL
+readonly CARRIED=/opt/releases                        # the same, where the machine's image carries files; never written to
 readonly RUNTIME=/run/kubernetes-from-scratch         # gone with a reboot
 readonly PKI=/etc/kubernetes/pki
 
@@ -27,12 +28,18 @@ fail() {
 # proof LINE: the one line that the step prints; the same on every run that finds the same state.
 proof() { printf '%s\n' "$*" >"$RUNTIME/$STEP.proof"; say "$*"; }
 
-# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds; past the bound the step fails.
+# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds. Past the bound, or when a blamed unit ends again and
+# again, the step fails.
 wait_for() {
-  local seconds=$1 what=$2 end=$((SECONDS + $1))
+  local seconds=$1 what=$2 end=$((SECONDS + $1)) polls=0 unit
   shift 2
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < end)) || fail "$what: not so after $seconds s (last tried: $*)"
+    if ((++polls % 25 == 0)); then
+      for unit in "${BLAME[@]}"; do
+        (($(systemctl show --property NRestarts --value "$unit") < 10)) || fail "$what: $unit has ended ten times"
+      done
+    fi
     sleep 0.2
   done
   say "$what"
@@ -87,7 +94,8 @@ expected_sum() {
     echo "$checksum"
     return
   fi
-  file=$STORE/${checksum#*://}
+  file=$CARRIED/${checksum#*://}
+  [ -s "$file" ] || file=$STORE/${checksum#*://}
   [ -s "$file" ] || transfer "$checksum" "$file" >&2
   awk -v name="${url##*/}" 'NF == 1 || $2 == name || $2 == "*" name { print $1; exit }' "$file"
 }
@@ -101,21 +109,27 @@ is_verified() {
   mkdir -p "${seen%/*}" && printf '%s\n' "$now" >"$seen"
 }
 
-# fetch URL CHECKSUM: the release file is in the store and has the SHA-256 that was published. REPLY: its path.
+# fetch URL CHECKSUM: the release file is here and has the SHA-256 that was published. REPLY: its path.
 fetch() {
-  local url=$1 checksum=$2 path=$STORE/${1#*://} sum lock try
+  local url=$1 checksum=$2 carried=$CARRIED/${1#*://} path=$STORE/${1#*://} sum lock try
   (umask 022 && mkdir -p "${path%/*}")
   exec {lock}>"$RUNTIME/${path//\//_}.lock"
   flock "$lock" # the background download of the same file may be under way
+  sum=$(expected_sum "$url" "$checksum")
+  if is_verified "$carried" "$sum"; then
+    if [ -x "$carried" ]; then path=$carried; else is_verified "$path" "$sum" || install -m 0755 "$carried" "$path"; fi
+  fi
   for try in 1 2 3; do
-    sum=$(expected_sum "$url" "$checksum")
-    is_verified "$path" "$sum" && break
-    [ "$try" = 1 ] || { [ ! -e "$path" ] || say "$path does not have the published SHA-256 $sum: downloading it again"; }
-    [[ $checksum =~ ^[0-9a-f]{64}$ || $try != 3 ]] || rm -f "$STORE/${checksum#*://}"
+    ! is_verified "$path" "$sum" || break
+    [ "$try" = 1 ] || say "$path does not have the published SHA-256 ${sum:-(none in $checksum)}: downloading it again"
     transfer "$url" "$path"
-    is_verified "$path" "$sum" && break
-    [ "$try" != 3 ] || { rm -f "$path"; fail "$url: three downloads, none with the published SHA-256 ${sum:-(none found in $checksum)}"; }
+    [ "$try" = 1 ] || [[ $checksum =~ ^[0-9a-f]{64}$ ]] || rm -f "$STORE/${checksum#*://}" # it may be the sums that are broken
+    sum=$(expected_sum "$url" "$checksum")
   done
+  is_verified "$path" "$sum" || {
+    rm -f "$path"
+    fail "$url: three downloads, none with the published SHA-256 ${sum:-(none in $checksum)}"
+  }
   exec {lock}>&-
   REPLY=$path
 }
@@ -132,7 +146,8 @@ release() {
 # unpacked NAME: the archive of that release, unpacked beside it and checked file by file. REPLY: the directory.
 unpacked() {
   release "$1"
-  local archive=$REPLY directory=$REPLY.unpacked new=$REPLY.unpacking
+  local archive=$REPLY directory=$STORE/${REPLY#*/releases/}.unpacked new
+  new=${directory%ed}ing
   if ! (cd "$directory" 2>/dev/null && sha256sum --check --status .sha256sums); then
     rm -rf "$new" "$directory"
     (umask 022 && mkdir -p "$new" && tar --extract --gzip --no-same-owner --file "$archive" --directory "$new" "${@:2}")
@@ -169,7 +184,7 @@ fingerprint() {
   for file; do
     real=$(readlink -f "$file")
     case $real in
-      "$STORE"/*) echo "$file $real" ;;
+      "$STORE"/* | "$CARRIED"/*) echo "$file $real" ;;
       *) if [ -e "$real" ]; then sha256sum "$real"; else echo "$file absent"; fi ;;
     esac
   done | sha256sum | cut -d ' ' -f 1

@@ -8,7 +8,7 @@ wait_for 20 "the masquerade rule is in place" nft list table ip pod_network
 
 ready() {
   curl --silent --max-time 4 --cacert "$PKI/kubernetes-ca.pem" --cert "$PKI/kubelet.pem" --key "$PKI/kubelet-key.pem" \
-    "https://$API_NAME:6443/api/v1/nodes/$NODE_NAME?pretty=true" | grep --before-context 1 '"type": "Ready"' | grep -q '"status": "True"'
+    "https://$API_NAME:6443/api/v1/nodes/$NODE_NAME?pretty=true" | grep --after-context 1 '"type": "Ready"' | grep -q '"status": "True"'
 }
 blame kubelet.service containerd.service
 wait_for 120 "node $NODE_NAME is Ready" ready
