@@ -12,7 +12,7 @@ import { removeEverything } from "./remove";
 export { apiEndpoint } from "./ec2-api";
 export { Cloud, UserError, cloudOf } from "./names";
 
-/** What a cloud is started with. */
+/** What a cloud is started with; what is not said stays as it was. */
 export interface CloudOptions {
   /** Default: LAB_CLOUD, else "lab". */
   readonly name?: string;
@@ -20,8 +20,8 @@ export interface CloudOptions {
   readonly port?: number;
   /** Directory of the release mirror, <host>/<path>; served at port 8080 of every VPC's gateway. */
   readonly releasesDir?: string;
-  /** Address of an image registry on this host, "127.0.0.1:5000"; served at /v2/ of the same port. */
-  readonly registry?: string;
+  /** Directory of an image registry, v2/<name>/{manifests,blobs}/…; served at /v2/ of the same port. */
+  readonly registryDir?: string;
   /** Whether machines carry the releases in /opt/releases. */
   readonly preload?: boolean;
   /** Called with a line of progress. */
@@ -40,12 +40,13 @@ export async function cloudUp(options: CloudOptions = {}): Promise<Cloud> {
   const images = await ensureMachineImages(engine.docker);
   say(`machine image ${images.machine}`);
   await api;
+  const before = readSettings(cloud);
   const settings: Settings = {
     cloud,
     images,
-    releasesDir: options.releasesDir,
-    registry: options.registry,
-    preload: options.preload ?? false,
+    releasesDir: options.releasesDir ?? before?.releasesDir,
+    registryDir: options.registryDir ?? before?.registryDir,
+    preload: options.preload ?? before?.preload ?? false,
   };
   await startHypervisor(cloud, settings);
   say("hypervisor runs");
@@ -69,13 +70,24 @@ export function cloudRuns(cloud: Cloud): boolean {
 }
 
 async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {
-  const file = join(cloud.stateDir, "hypervisor-settings.json");
-  const text = JSON.stringify(settings, null, 2);
-  const same = existsSync(file) && text === readFileSync(file, "utf8");
-  if (!same) await stopDaemon(hypervisorOf(cloud)); // it keeps nothing in its head: a new one takes over
-  writeFileSync(file, text, { mode: 0o600 });
+  // It keeps nothing in its head: one with other settings takes over from it.
+  if (JSON.stringify(settings) !== JSON.stringify(readSettings(cloud))) await stopDaemon(hypervisorOf(cloud));
+  writeFileSync(settingsFile(cloud), JSON.stringify(settings, null, 2), { mode: 0o600 });
   const tsx = join(__dirname, "..", "node_modules", "tsx", "dist", "cli.mjs");
-  startDaemon(hypervisorOf(cloud), process.execPath, [tsx, join(__dirname, "hypervisor", "main.ts"), file]);
+  startDaemon(hypervisorOf(cloud), process.execPath, [
+    tsx,
+    join(__dirname, "hypervisor", "main.ts"),
+    settingsFile(cloud),
+  ]);
+}
+
+const settingsFile = (cloud: Cloud): string => join(cloud.stateDir, "hypervisor-settings.json");
+
+/** What the hypervisor was last started with. */
+function readSettings(cloud: Cloud): Settings | undefined {
+  return existsSync(settingsFile(cloud))
+    ? (JSON.parse(readFileSync(settingsFile(cloud), "utf8")) as Settings)
+    : undefined;
 }
 
 export function hypervisorOf(cloud: Cloud): Daemon {

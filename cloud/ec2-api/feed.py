@@ -1,8 +1,9 @@
 """What the hypervisor needs beside the AWS API: notice of changes, and a place to report what machines really do.
 
 GET  /hypervisor/changes?after=N  answers as soon as the API's generation is above N, or after a few seconds:
-     {"generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1}}; "boots" tells when an
-     instance was last told to run, start or reboot, in seconds since 1970.
+     {"generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1},
+     "addresses": {"arn:…:loadbalancer/…": {"subnet-0abc…": "10.0.1.10"}}}; "boots" tells when an instance was last
+     told to run, start or reboot, in seconds since 1970, "addresses" where load balancers are.
 POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…": "healthy"}}, "impaired": ["i-0abc…"]};
      shows in DescribeTargetHealth and DescribeInstanceStatus.
 """
@@ -58,5 +59,11 @@ class Feed:
                     for _, backend in ec2
                     for instance in backend.all_instances()
                     if hasattr(instance, "booted_at")
+                },
+                "addresses": {
+                    arn: balancer.addresses
+                    for regions in get_backend("elbv2").values()
+                    for backend in regions.values()
+                    for arn, balancer in backend.load_balancers.items()
                 },
             }

@@ -1,4 +1,3 @@
-import { readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { cached } from "../cache";
@@ -9,8 +8,6 @@ import { tryRun } from "../run";
 /** The EC2, ELBv2, IAM, SSM and STS API of a cloud: moto_server with the launcher beside this file. */
 const REQUIREMENTS = "moto[ec2,elbv2,iam,server,ssm,sts]==5.2.1";
 const PYTHON = "python3";
-/** What of botocore's descriptions of 400 services is kept, beside the files that are no service's. */
-const SERVICES = new Set(["ec2", "elbv2", "iam", "kms", "ssm", "sts"]);
 
 /** Address of the cloud's API, for AWS_ENDPOINT_URL or the config key awsEndpoint. */
 export function apiEndpoint(cloud: Cloud): string {
@@ -67,7 +64,7 @@ export async function ensureMoto(): Promise<string> {
   return cached({
     name: "ec2-api",
     version: "5.2.1",
-    recipe: [REQUIREMENTS, version.stdout.trim(), ...SERVICES].join(" "),
+    recipe: `${REQUIREMENTS} ${version.stdout.trim()}`,
     build: async (target) => {
       // Not a virtual environment but a plain directory of packages: it may be moved once it is complete, and runs with
       // -S, so that nothing of the machine's own Python gets in.
@@ -78,10 +75,6 @@ export async function ensureMoto(): Promise<string> {
           `Installing ${REQUIREMENTS} with pip failed:\n${result.all}\n`,
           "Make PyPI reachable, and python3-pip present.",
         );
-      }
-      const data = join(target, "botocore", "data");
-      for (const entry of readdirSync(data, { withFileTypes: true })) {
-        if (entry.isDirectory() && !SERVICES.has(entry.name)) rmSync(join(data, entry.name), { recursive: true });
       }
     },
   });

@@ -24,7 +24,7 @@ def apply() -> None:
     status_checks_are_the_machines_own()
     images_load_in_every_region()
     vpcs_do_not_overlap_the_host()
-    load_balancers_keep_their_addresses()
+    load_balancers_have_addresses()
     target_health_is_measured()
 
 
@@ -113,28 +113,45 @@ def vpcs_do_not_overlap_the_host() -> None:
     VPCBackend.create_vpc = create_vpc
 
 
-def load_balancers_keep_their_addresses() -> None:
-    """moto drops the private address of a subnet mapping; here it is kept, shown, and checked to be the subnet's own."""
-    create = elbv2.ELBv2Backend.create_load_balancer
+def load_balancers_have_addresses() -> None:
+    """moto gives a load balancer no address. Here it has one in each subnet: the mapping's, else the highest free one."""
+    create, delete = elbv2.ELBv2Backend.create_load_balancer, elbv2.ELBv2Backend.delete_load_balancer
 
     def create_load_balancer(self, *args, **kwargs):
-        balancer = create(self, *args, **kwargs)
         mappings = {mapping["SubnetId"]: mapping for mapping in kwargs.get("subnet_mappings") or []}
-        balancer.addresses = {
-            subnet: mapping["PrivateIPv4Address"] for subnet, mapping in mappings.items() if "PrivateIPv4Address" in mapping
-        }
+        balancer = create(self, *args, **kwargs)
         balancer.state = "active"
+        # EC2's form; moto's own is not unique and not what a certificate for *.elb.<region>.amazonaws.com is good for.
+        balancer.dns_name = f"{balancer.name}-{balancer.arn.split('/')[-1]}.elb.{self.region_name}.amazonaws.com"
+        balancer.addresses = {}
+        for subnet in balancer.subnets:
+            wanted = mappings.get(subnet.id, {}).get("PrivateIPv4Address")
+            balancer.addresses[subnet.id] = wanted or highest_free_address(subnet)
+            subnet.request_ip(balancer.addresses[subnet.id], balancer)
         return balancer
+
+    def delete_load_balancer(self, arn):
+        balancer = self.load_balancers.get(arn)
+        for subnet in balancer.subnets if balancer else []:
+            subnet.del_subnet_ip(balancer.addresses[subnet.id])
+        return delete(self, arn)
 
     def availability_zones(self):
         zones = [elbv2.AvailabilityZone(subnet) for subnet in self.subnets]
         for zone in zones:
-            address = getattr(self, "addresses", {}).get(zone.subnet_id)
-            zone.load_balancer_addresses = [{"PrivateIPv4Address": address}] if address else []
+            # EC2 tells the private address of an internal balancer only.
+            shown = self.scheme == "internal" and self.type == "network"
+            zone.load_balancer_addresses = [{"PrivateIPv4Address": self.addresses[zone.subnet_id]}] if shown else []
         return zones
 
     elbv2.ELBv2Backend.create_load_balancer = create_load_balancer
+    elbv2.ELBv2Backend.delete_load_balancer = delete_load_balancer
     elbv2.FakeLoadBalancer.availability_zones = property(availability_zones)
+
+
+def highest_free_address(subnet) -> str:
+    addresses = list(ipaddress.ip_network(subnet.cidr_block).hosts())
+    return next(str(address) for address in reversed(addresses) if str(address) not in subnet._subnet_ips)
 
 
 def target_health_is_measured() -> None:

@@ -11,8 +11,8 @@ export interface Context {
   readonly images: Images;
   /** Directory of the release mirror, or undefined if this cloud has none. */
   readonly releasesDir: string | undefined;
-  /** Address of the image registry on the host, or undefined if this cloud has none. */
-  readonly registry: string | undefined;
+  /** Directory of the image registry, or undefined if this cloud has none. */
+  readonly registryDir: string | undefined;
   /** Whether machines carry the releases in /opt/releases. */
   readonly preload: boolean;
   /** Containers that ran before this moment were stopped with the engine or the host. */

@@ -1,3 +1,4 @@
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import {
   DescribeInstanceAttributeCommand,
   DescribeInstanceTypesCommand,
@@ -5,7 +6,6 @@ import {
   DescribeKeyPairsCommand,
   DescribeRouteTablesCommand,
   DescribeSecurityGroupsCommand,
-  DescribeSubnetsCommand,
   DescribeVpcsCommand,
   EC2Client,
   Instance as ApiInstance,
@@ -13,11 +13,14 @@ import {
   StopInstancesCommand,
 } from "@aws-sdk/client-ec2";
 
+import { LoadBalancer, readBalancers } from "./desired-balancers";
+
 /** What the API says there is: the state that the hypervisor makes true. */
 export interface Desired {
   readonly vpcs: readonly Vpc[];
   readonly instances: readonly Instance[];
   readonly groups: readonly SecurityGroup[];
+  readonly balancers: readonly LoadBalancer[];
 }
 
 /** A VPC that is not the account's default one. */
@@ -27,17 +30,11 @@ export interface Vpc {
   readonly cidr: string;
   /** Routes of its route tables that lead to an instance, by the instance's private address. */
   readonly routes: readonly Route[];
-  readonly subnets: readonly Subnet[];
 }
 
 export interface Route {
   readonly destination: string;
   readonly via: string;
-}
-
-export interface Subnet {
-  readonly id: string;
-  readonly cidr: string;
 }
 
 export interface Instance {
@@ -53,6 +50,7 @@ export interface Instance {
   readonly type: string;
   readonly keyName: string | undefined;
   readonly groups: readonly string[];
+  readonly zone: string;
   readonly sourceDestCheck: boolean;
   /** When the API was last told to run, start or reboot it. */
   readonly bootedAt: Date;
@@ -79,7 +77,20 @@ export interface Changes {
   readonly generation: number;
   readonly regions: readonly string[];
   readonly boots: Readonly<Record<string, number>>;
+  /** Private addresses of load balancers, by ARN and subnet. */
+  readonly addresses: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
+
+/** What is reported to the API. */
+export interface Health {
+  /** State as DescribeTargetHealth has it, by target group and target. */
+  readonly targets: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Instances whose machine is down although they are meant to run. */
+  readonly impaired: readonly string[];
+}
+
+/** How long the hypervisor waits for an answer of the API, in milliseconds; longer than a long poll. */
+const TIMEOUT = 20_000;
 
 const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 
@@ -92,7 +103,9 @@ export class Api {
 
   /** Waits (some seconds at most) until the API's state is newer than a generation, and says what is new. */
   async changes(after: number): Promise<Changes> {
-    const response = await fetch(`${this.endpoint}/hypervisor/changes?after=${after}`);
+    const response = await fetch(`${this.endpoint}/hypervisor/changes?after=${after}`, {
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
     return (await response.json()) as Changes;
   }
 
@@ -103,7 +116,14 @@ export class Api {
       vpcs: regions.flatMap((region) => region.vpcs),
       instances: regions.flatMap((region) => region.instances),
       groups: regions.flatMap((region) => region.groups),
+      balancers: regions.flatMap((region) => region.balancers),
     };
+  }
+
+  /** Reports what the API cannot know: health of load balancer targets by target group, and machines that died. */
+  async report(health: Health): Promise<void> {
+    const body = JSON.stringify(health);
+    await fetch(`${this.endpoint}/hypervisor/health`, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
   }
 
   /** The instance's user data, empty if it has none, and the public key that it is to be reached by. */
@@ -150,11 +170,14 @@ export class Api {
     return client;
   }
 
+  private balancing(region: string): ElasticLoadBalancingV2Client {
+    return new ElasticLoadBalancingV2Client({ region, endpoint: this.endpoint, credentials: CREDENTIALS });
+  }
+
   private async region(region: string, changes: Changes): Promise<Desired> {
     const client = this.ec2(region);
-    const [vpcs, subnets, tables, reservations, groups] = await Promise.all([
+    const [vpcs, tables, reservations, groups] = await Promise.all([
       client.send(new DescribeVpcsCommand({ Filters: [{ Name: "is-default", Values: ["false"] }] })),
-      client.send(new DescribeSubnetsCommand({})),
       client.send(new DescribeRouteTablesCommand({})),
       client.send(new DescribeInstancesCommand({})),
       client.send(new DescribeSecurityGroupsCommand({})),
@@ -163,7 +186,11 @@ export class Api {
       .flatMap((reservation) => reservation.Instances ?? [])
       .map((instance) => instanceOf(instance, region, changes));
     const addresses = new Map(instances.map((instance) => [instance.id, instance.privateIp]));
+    const balancers = Object.keys(changes.addresses).some((arn) => arn.split(":")[3] === region)
+      ? await readBalancers(this.balancing(region), changes, instances)
+      : [];
     return {
+      balancers,
       instances,
       groups: (groups.SecurityGroups ?? []).map((group) => ({
         id: group.GroupId!,
@@ -175,9 +202,6 @@ export class Api {
         id: vpc.VpcId!,
         region,
         cidr: vpc.CidrBlock!,
-        subnets: (subnets.Subnets ?? [])
-          .filter((subnet) => subnet.VpcId === vpc.VpcId)
-          .map((subnet) => ({ id: subnet.SubnetId!, cidr: subnet.CidrBlock! })),
         routes: (tables.RouteTables ?? [])
           .filter((table) => table.VpcId === vpc.VpcId)
           .flatMap((table) => table.Routes ?? [])
@@ -204,6 +228,7 @@ function instanceOf(instance: ApiInstance, region: string, changes: Changes): In
     type: instance.InstanceType ?? "t3.medium",
     keyName: instance.KeyName,
     groups: (instance.SecurityGroups ?? []).map((group) => group.GroupId!),
+    zone: instance.Placement?.AvailabilityZone ?? "",
     sourceDestCheck: instance.SourceDestCheck ?? true,
     bootedAt: new Date((changes.boots[instance.InstanceId!] ?? 0) * 1000),
   };

@@ -1,31 +1,46 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL } from "../names";
 import { resolverOf } from "./addresses";
+import { Appliances } from "./appliance";
+import { Balancers } from "./balancers";
 import { Context, log, statusCode } from "./context";
-import { Changes, Desired, Instance } from "./desired";
+import { Changes, Desired, Health, Vpc } from "./desired";
+import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
+import { writeIfChanged } from "./files";
+import { gateway, renderGateway } from "./gateway";
 import { Machines, loadRuleset } from "./instances";
-import { membersOf, renderRuleset } from "./security-groups";
+import { balancerNode, balancerHolder, balancerNames, nodeId } from "./load-balancer";
+import { Holder, allMembers, renderRuleset } from "./security-groups";
 import { Vpcs } from "./vpc";
 
 /** At most this long (milliseconds) until a change that nobody announced is seen: a container that died. */
 const LOOK_EVERY = 1_000;
 
+/** The host's own table of names. */
+const HOSTS = "/etc/hosts";
+
 /** Makes the API's state true, again and again: what it does depends on what there is, not on what it did before. */
 export class Hypervisor {
-  private desired: Desired = { vpcs: [], instances: [], groups: [] };
-  private changes: Changes = { generation: 0, regions: [], boots: {} };
+  private desired: Desired = { vpcs: [], instances: [], groups: [], balancers: [] };
+  private changes: Changes = { generation: 0, regions: [], boots: {}, addresses: {} };
   private readonly vpcs: Vpcs;
   private readonly machines: Machines;
+  private readonly balancers: Balancers;
+  private readonly appliances: Appliances;
   /** The ruleset that was last loaded, by network namespace. */
   private readonly rulesets = new Map<string, string>();
   private woken = (): void => undefined;
   private pending = true;
+  /** The health that was last reported, as text. */
+  private told = "";
 
   constructor(private readonly context: Context) {
     this.vpcs = new Vpcs(context);
+    this.balancers = new Balancers(context);
+    this.appliances = new Appliances(context);
     this.machines = new Machines(
       context,
       (instance, container) => this.protect(instance, container),
@@ -54,17 +69,22 @@ export class Hypervisor {
 
   /** Reads the API's state whenever it says that it changed. */
   private async listen(): Promise<never> {
+    let failing = false;
     for (;;) {
       try {
         const changes = await this.context.api.changes(this.changes.generation);
         if (changes.generation !== this.changes.generation) {
+          if (changes.generation < this.changes.generation) this.told = ""; // another process, that was told nothing
           this.desired = await this.context.api.desired(changes);
           this.changes = changes;
           this.wake();
         }
+        if (failing) log("the EC2 API answers again");
+        failing = false;
       } catch (error) {
-        log(`the EC2 API does not answer: ${(error as Error).message}`);
-        await sleep(1_000);
+        if (!failing) log(`the EC2 API does not answer: ${(error as Error).message}`);
+        failing = true;
+        await sleep(500);
       }
     }
   }
@@ -72,38 +92,88 @@ export class Hypervisor {
   private async pass(): Promise<void> {
     if (this.changes.generation === 0) return; // nothing known yet
     const { generation } = this.changes;
-    const { instances, vpcs } = this.desired;
-    const { docker, cloud } = this.context;
-    await this.vpcs.reconcile(vpcs);
-    const containers = await docker.listContainers({ all: true, filters: { label: [`${LABEL.cloud}=${cloud.name}`] } });
-    const machines = containers.filter((container) => container.Labels[LABEL.kind] === "machine");
-    const settled = await this.machines.reconcile(instances, vpcs, machines);
-    await this.protectAll(machines);
+    const { desired } = this;
+    await this.vpcs.reconcile(desired.vpcs);
+    const containers = await this.containers();
+    const machines = containers.filter(({ Labels }) => Labels[LABEL.kind] === "machine");
+    const [settled] = await Promise.all([
+      this.machines.reconcile(desired.instances, desired.vpcs, machines),
+      this.services(
+        desired,
+        containers.filter(({ Labels }) => Labels[LABEL.kind] !== "machine"),
+      ),
+    ]);
+    await this.protectAll(await this.containers());
     this.report(generation, settled);
   }
 
-  /** Loads the security groups that changed into the machines that run. */
-  private async protectAll(machines: readonly Docker.ContainerInfo[]): Promise<void> {
-    const running = machines.filter((machine) => machine.State === "running");
+  /** Resolver and gateway of every VPC, and the load balancers. */
+  private async services(desired: Desired, present: readonly Docker.ContainerInfo[]): Promise<void> {
+    const { cloud, releasesDir, registryDir } = this.context;
+    await this.balancers.configure(desired, present);
+    const directory = (vpc: Vpc, kind: string): string => join(cloud.stateDir, kind, vpc.id);
+    const upstream = upstreamResolvers();
+    for (const vpc of desired.vpcs) writeIfChanged(join(directory(vpc, "gateway"), "nginx.conf"), renderGateway(vpc));
+    const health = await this.balancers.health(desired, present);
+    const names = balancerNames(desired.balancers, health.nodes);
+    for (const vpc of desired.vpcs)
+      writeIfChanged(join(directory(vpc, "resolver"), "hosts", "names"), renderNames(names));
+    this.hostNames(names);
+    const wanted = [
+      ...desired.vpcs.map((vpc) => resolver(vpc, directory(vpc, "resolver"), upstream)),
+      ...desired.vpcs.map((vpc) => gateway(vpc, directory(vpc, "gateway"), releasesDir, registryDir)),
+      ...desired.balancers.flatMap((balancer) =>
+        balancer.nodes.map((node) => balancerNode(balancer, node, this.balancers.directory(nodeId(balancer, node)))),
+      ),
+    ];
+    await this.appliances.reconcile(wanted, present);
+    await this.tell({ targets: health.targets, impaired: [...this.machines.dead] });
+  }
+
+  /** The names of load balancers resolve on the host as well: that is where the clients are. */
+  private hostNames(names: readonly Name[]): void {
+    const text = readFileSync(HOSTS, "utf8");
+    const wanted = renderHostsFile(text, this.context.cloud.name, names);
+    if (wanted !== text) writeFileSync(HOSTS, wanted); // in place: the file may be a mount
+  }
+
+  private async tell(health: Health): Promise<void> {
+    const text = JSON.stringify(health);
+    if (text === this.told) return;
+    await this.context.api.report(health);
+    this.told = text;
+  }
+
+  private containers(): Promise<Docker.ContainerInfo[]> {
+    const filters = { label: [`${LABEL.cloud}=${this.context.cloud.name}`] };
+    return this.context.docker.listContainers({ all: true, filters });
+  }
+
+  /** Loads the security groups that changed into what runs: machines and load balancers. */
+  private async protectAll(containers: readonly Docker.ContainerInfo[]): Promise<void> {
+    const { desired } = this;
     await Promise.all(
-      running.map(async (machine) => {
-        const instance = this.desired.instances.find(({ id }) => id === machine.Labels[LABEL.id]);
-        if (!instance || instance.state === "terminated") return;
-        try {
-          await this.protect(instance, await this.context.docker.getContainer(machine.Id).inspect());
-        } catch (error) {
-          if (statusCode(error) !== 404) log(`${instance.name}: ${(error as Error).message}`);
-        }
-      }),
+      containers
+        .filter(({ State }) => State === "running")
+        .map(async ({ Id, Labels }) => {
+          const holder =
+            Labels[LABEL.kind] === "machine"
+              ? desired.instances.find(({ id, state }) => id === Labels[LABEL.id] && state !== "terminated")
+              : balancerHolder(desired.balancers, Labels[LABEL.id]!);
+          if (!holder) return;
+          try {
+            await this.protect(holder, await this.context.docker.getContainer(Id).inspect());
+          } catch (error) {
+            if (statusCode(error) !== 404) log(`${Labels[LABEL.id]}: ${(error as Error).message}`);
+          }
+        }),
     );
   }
 
-  private async protect(instance: Instance, container: Docker.ContainerInspectInfo): Promise<void> {
-    const vpc = this.desired.vpcs.find(({ id }) => id === instance.vpcId);
+  private async protect(holder: Holder, container: Docker.ContainerInspectInfo): Promise<void> {
+    const vpc = this.desired.vpcs.find(({ id }) => id === holder.vpcId);
     if (!vpc || !container.State.Running) return;
-    const alive = this.desired.instances.filter(({ state }) => state !== "terminated");
-    const members = membersOf(alive.map(({ groups, privateIp }) => ({ groups, addresses: [privateIp] })));
-    const ruleset = renderRuleset(instance, this.desired.groups, members, resolverOf(vpc.cidr));
+    const ruleset = renderRuleset(holder, this.desired.groups, allMembers(this.desired), resolverOf(vpc.cidr));
     const sandbox = container.NetworkSettings.SandboxKey;
     if (this.rulesets.get(sandbox) === ruleset) return;
     await loadRuleset(sandbox, ruleset);
@@ -113,7 +183,6 @@ export class Hypervisor {
   /** Says how far it is: what `status` and tests wait for. */
   private report(generation: number, settled: boolean): void {
     const file = join(this.context.cloud.stateDir, "hypervisor.json");
-    writeFileSync(`${file}.new`, JSON.stringify({ generation, settled }), { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    writeIfChanged(file, JSON.stringify({ generation, settled }), 0o600);
   }
 }

@@ -44,6 +44,8 @@ export function decide(
 export class Machines {
   /** Instances that are being worked on; nothing else happens to them meanwhile. */
   private readonly busy = new Map<string, Promise<void>>();
+  /** Instances that are meant to run and whose machine is down. */
+  readonly dead = new Set<string>();
   private readonly capabilities = capabilitiesOf(readFileSync("/proc/self/status", "utf8"));
 
   constructor(
@@ -84,11 +86,14 @@ export class Machines {
   }
 
   private async next(wanted: Instance | undefined, containerId: string | undefined): Promise<Action> {
+    this.dead.delete(wanted?.id ?? "");
     if (!containerId) return decide(wanted, undefined, this.context.engineStartedAt);
     try {
       const { State } = await this.context.docker.getContainer(containerId).inspect();
       const machine = { status: State.Status, exitCode: State.ExitCode, startedAt: new Date(State.StartedAt) };
-      return decide(wanted, machine, this.context.engineStartedAt);
+      const action = decide(wanted, machine, this.context.engineStartedAt);
+      if (wanted?.state === "running" && machine.status === "exited" && action === "nothing") this.dead.add(wanted.id);
+      return action;
     } catch (error) {
       if (statusCode(error) === 404) return "nothing"; // gone between two looks
       throw error;

@@ -1,7 +1,16 @@
-import { Instance, Rule, SecurityGroup } from "./desired";
+import { Desired, Rule, SecurityGroup } from "./desired";
 
 /** Name of the table in a machine's network namespace. */
 export const TABLE = "security_groups";
+
+/** Something with an interface in a VPC: an instance, or a load balancer's node. */
+export interface Holder {
+  readonly vpcId: string;
+  readonly privateIp: string;
+  /** Its security groups; "any" for a load balancer that was made without, which nothing filters. */
+  readonly groups: readonly string[] | "any";
+  readonly sourceDestCheck: boolean;
+}
 
 /**
  * The nftables ruleset of one machine: its security groups and its source/destination check.
@@ -11,47 +20,53 @@ export const TABLE = "security_groups";
  * stateful. Everything else on the VPC's interface is dropped; the machine's other interfaces are its own.
  *
  * @param members private addresses by security group
- * @param resolver the VPC's resolver, which security groups do not filter on AWS either
+ * @param resolver the VPC's resolver, which security groups do not filter on AWS either, nor link-local services
  */
 export function renderRuleset(
-  instance: Pick<Instance, "privateIp" | "groups" | "sourceDestCheck">,
+  holder: Omit<Holder, "vpcId">,
   groups: readonly SecurityGroup[],
   members: ReadonlyMap<string, readonly string[]>,
   resolver: string,
 ): string {
-  const own = groups.filter((group) => instance.groups.includes(group.id)).sort((a, b) => a.id.localeCompare(b.id));
+  const open = holder.groups === "any";
+  const own = groups.filter((group) => holder.groups.includes(group.id)).sort((a, b) => a.id.localeCompare(b.id));
   const ingress = own.flatMap((group) => section(group, group.ingress, "saddr", members));
   const egress = own.flatMap((group) => section(group, group.egress, "daddr", members));
-  const check = instance.sourceDestCheck;
+  const check = holder.sourceDestCheck;
   return `table inet ${TABLE}
 delete table inet ${TABLE}
 table inet ${TABLE} {
   chain ingress {
     type filter hook prerouting priority -150; policy accept;
     iifname != "eth0" accept
-${check ? `    ip daddr != ${instance.privateIp} drop comment "source/destination check"\n` : ""}\
+${check ? `    ip daddr != ${holder.privateIp} drop comment "source/destination check"\n` : ""}\
     ct state established,related accept
-${indent(ingress)}    drop
+${indent(ingress)}    ${open ? "accept" : "drop"}
   }
   chain egress {
     type filter hook postrouting priority 150; policy accept;
     oifname != "eth0" accept
-${check ? `    ip saddr != ${instance.privateIp} drop comment "source/destination check"\n` : ""}\
+${check ? `    ip saddr != ${holder.privateIp} drop comment "source/destination check"\n` : ""}\
     ct state established,related accept
     ip daddr ${resolver} meta l4proto { tcp, udp } th dport 53 accept
-${indent(egress)}    drop
+    ip daddr 169.254.0.0/16 accept
+${indent(egress)}    ${open ? "accept" : "drop"}
   }
 }
 `;
 }
 
-/** Private addresses by security group, of instances that are not terminated and of load balancers' interfaces. */
-export function membersOf(
-  holders: readonly { readonly groups: readonly string[]; readonly addresses: readonly string[] }[],
-): Map<string, string[]> {
+/** Private addresses by security group: instances that are not terminated, and load balancers in their subnets. */
+export function allMembers(desired: Pick<Desired, "instances" | "balancers">): Map<string, string[]> {
+  const holders = [
+    ...desired.instances
+      .filter(({ state }) => state !== "terminated")
+      .map((i) => ({ groups: i.groups, addresses: [i.privateIp] })),
+    ...desired.balancers.map(({ groups, nodes }) => ({ groups, addresses: nodes.map(({ address }) => address) })),
+  ];
   const members = new Map<string, string[]>();
-  for (const holder of holders) {
-    for (const group of holder.groups) members.set(group, [...(members.get(group) ?? []), ...holder.addresses]);
+  for (const { groups, addresses } of holders) {
+    for (const group of groups) members.set(group, [...(members.get(group) ?? []), ...addresses]);
   }
   return members;
 }

@@ -6,6 +6,6 @@ export interface Settings {
   readonly cloud: Cloud;
   readonly images: Images;
   readonly releasesDir: string | undefined;
-  readonly registry: string | undefined;
+  readonly registryDir: string | undefined;
   readonly preload: boolean;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import { UserError } from "../names";
 import { aptInstall, tryRun } from "../run";
-import { cached } from "./once";
+import { cached } from "../cache";
 
 /** The images that a cloud runs: the machine image (AMI) and the appliances' one. */
 export interface Images {

@@ -1,0 +1,138 @@
+import {
+  DescribeListenersCommand,
+  DescribeLoadBalancerAttributesCommand,
+  DescribeLoadBalancersCommand,
+  DescribeTargetGroupsCommand,
+  DescribeTargetHealthCommand,
+  ElasticLoadBalancingV2Client,
+  LoadBalancer as ApiLoadBalancer,
+  TargetGroup as ApiTargetGroup,
+} from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { Changes, Instance } from "./desired";
+
+/** A network load balancer. */
+export interface LoadBalancer {
+  readonly arn: string;
+  readonly name: string;
+  readonly dnsName: string;
+  readonly vpcId: string;
+  readonly groups: readonly string[];
+  /** Its presence in each subnet. */
+  readonly nodes: readonly BalancerNode[];
+  /** Whether a node also serves the targets of other zones. */
+  readonly crossZone: boolean;
+  readonly listeners: readonly Listener[];
+}
+
+export interface BalancerNode {
+  readonly subnetId: string;
+  readonly zone: string;
+  readonly address: string;
+}
+
+export interface Listener {
+  readonly port: number;
+  readonly targetGroup: TargetGroup;
+}
+
+export interface TargetGroup {
+  readonly arn: string;
+  readonly name: string;
+  readonly healthCheck: HealthCheck;
+  readonly targets: readonly Target[];
+}
+
+/** A health check as the API has it; times in seconds. */
+export interface HealthCheck {
+  readonly protocol: string;
+  /** A number, or "traffic-port". */
+  readonly port: string;
+  readonly path: string;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly unhealthy: number;
+  /** HTTP status codes as "200" or "200-399" or "200,204". */
+  readonly matcher: string;
+}
+
+export interface Target {
+  /** As it was registered: an instance's id or an address. */
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  /** Its zone, or undefined if it is an address of none of the cloud's instances. */
+  readonly zone: string | undefined;
+}
+
+/** Reads the network load balancers of a region. */
+export async function readBalancers(
+  client: ElasticLoadBalancingV2Client,
+  changes: Changes,
+  instances: readonly Instance[],
+): Promise<LoadBalancer[]> {
+  const { LoadBalancers } = await client.send(new DescribeLoadBalancersCommand({}));
+  const balancers = (LoadBalancers ?? []).filter(({ Type }) => Type === "network");
+  return Promise.all(balancers.map((balancer) => readBalancer(client, balancer, changes, instances)));
+}
+
+async function readBalancer(
+  client: ElasticLoadBalancingV2Client,
+  balancer: ApiLoadBalancer,
+  changes: Changes,
+  instances: readonly Instance[],
+): Promise<LoadBalancer> {
+  const LoadBalancerArn = balancer.LoadBalancerArn!;
+  const [listeners, attributes, groups] = await Promise.all([
+    client.send(new DescribeListenersCommand({ LoadBalancerArn })),
+    client.send(new DescribeLoadBalancerAttributesCommand({ LoadBalancerArn })),
+    client.send(new DescribeTargetGroupsCommand({ LoadBalancerArn })),
+  ]);
+  const targetGroups = await Promise.all(
+    (groups.TargetGroups ?? []).map((group) => readTargetGroup(client, group, instances)),
+  );
+  const crossZone = attributes.Attributes?.find(({ Key }) => Key === "load_balancing.cross_zone.enabled")?.Value;
+  return {
+    arn: LoadBalancerArn,
+    name: balancer.LoadBalancerName!,
+    dnsName: balancer.DNSName!,
+    vpcId: balancer.VpcId!,
+    groups: balancer.SecurityGroups ?? [],
+    nodes: (balancer.AvailabilityZones ?? []).flatMap(({ SubnetId, ZoneName }) => {
+      const address = changes.addresses[LoadBalancerArn]?.[SubnetId!];
+      return address ? [{ subnetId: SubnetId!, zone: ZoneName!, address }] : [];
+    }),
+    crossZone: crossZone === "true",
+    listeners: (listeners.Listeners ?? []).flatMap((listener) => {
+      const targetGroup = targetGroups.find(({ arn }) => arn === listener.DefaultActions?.[0]?.TargetGroupArn);
+      return targetGroup ? [{ port: listener.Port!, targetGroup }] : [];
+    }),
+  };
+}
+
+async function readTargetGroup(
+  client: ElasticLoadBalancingV2Client,
+  group: ApiTargetGroup,
+  instances: readonly Instance[],
+): Promise<TargetGroup> {
+  const health = await client.send(new DescribeTargetHealthCommand({ TargetGroupArn: group.TargetGroupArn }));
+  const targets = (health.TargetHealthDescriptions ?? []).flatMap(({ Target: target }): Target[] => {
+    const instance = instances.find(({ id, privateIp }) => id === target?.Id || privateIp === target?.Id);
+    const address = instance?.privateIp ?? (target?.Id?.startsWith("i-") ? undefined : target?.Id);
+    if (!target?.Id || !address || instance?.state === "terminated") return [];
+    return [{ id: target.Id, address, port: target.Port ?? group.Port!, zone: instance?.zone }];
+  });
+  return {
+    arn: group.TargetGroupArn!,
+    name: group.TargetGroupName!,
+    targets: targets.sort((a, b) => a.address.localeCompare(b.address)),
+    healthCheck: {
+      protocol: group.HealthCheckProtocol ?? "TCP",
+      port: group.HealthCheckPort ?? "traffic-port",
+      path: group.HealthCheckPath ?? "/",
+      interval: group.HealthCheckIntervalSeconds ?? 30,
+      timeout: group.HealthCheckTimeoutSeconds ?? 10,
+      unhealthy: group.UnhealthyThresholdCount ?? 2,
+      matcher: group.Matcher?.HttpCode ?? "200-399",
+    },
+  };
+}
