@@ -1,7 +1,9 @@
 /**
  * What takes long to build is built once and kept outside the checkout, in $XDG_CACHE_HOME/kubernetes-from-scratch, by
  * name, version and recipe. An entry is trusted only as far as it is the one that was built: every file's SHA-256 is
- * recorded, and compared again after each boot of the machine and whenever a file's size, time or inode has changed.
+ * recorded, and compared again after each boot of the machine and whenever the file's inode, size or times have changed.
+ * (Any write to a file sets its ctime, which no program can set back; between two boots comparing that is as good as
+ * reading a gigabyte, and takes milliseconds. What a disk loses in silence is found at the first use after a boot.)
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
@@ -9,7 +11,7 @@ import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { withLock } from "./engine/lock";
+import { withFileLock } from "./file-lock";
 
 /** Something that is built once. */
 export interface Recipe {
@@ -19,20 +21,20 @@ export interface Recipe {
   readonly recipe: string;
   /** Builds into the empty directory. */
   readonly build: (directory: string) => Promise<void>;
-  /** Files that the machine's administrator may rewrite (bundles of certificate authorities): there, but not compared. */
-  readonly foreign?: RegExp;
 }
 
 /** A file of an entry as it was when its content was last compared. */
 interface Seen {
   readonly sha256: string;
-  readonly size: number;
-  readonly mtimeMs: number;
-  readonly inode: number;
+  /** What changes with every write: inode, size, permissions, mtime and ctime. */
+  readonly stamp: string;
+  /** Permission bits, as part of the content. */
+  readonly mode: number;
 }
 
 /** The entry's record, beside its directory. */
 interface Manifest {
+  /** Boot in which the contents were last compared. */
   readonly bootId: string;
   readonly files: Readonly<Record<string, Seen>>;
 }
@@ -45,23 +47,27 @@ export function cacheRoot(): string {
 /**
  * The directory with the recipe's result: as it was built, else built anew. Two runs at once wait for one another, and a
  * build that was cut short leaves nothing that is trusted.
- * @param say told when an entry was damaged.
+ * @param say told when an entry was damaged, and when another run is waited for.
  */
 export async function cached(thing: Recipe, say: (line: string) => void = console.error): Promise<string> {
   const hash = createHash("sha256").update(thing.recipe).digest("hex").slice(0, 12);
+  const label = `${thing.name} ${thing.version}`;
   const directory = join(cacheRoot(), `${thing.name}-${thing.version}-${hash}`);
-  await mkdir(cacheRoot(), { recursive: true });
-  return withLock(`${directory}.lock`, async () => {
-    const damage = await damageOf(directory, thing.foreign);
+  if ((await damageOf(directory)) === undefined) return directory;
+
+  await mkdir(join(cacheRoot(), "locks"), { recursive: true });
+  const lock = join(cacheRoot(), "locks", `${thing.name}-${thing.version}-${hash}`);
+  const waiting = (): void => say(`  … waiting for another run that makes ${label}`);
+  return withFileLock(lock, waiting, async () => {
+    const damage = await damageOf(directory); // the other run may have made it meanwhile
     if (damage === undefined) return directory;
-    if (existsSync(directory))
-      say(`  The cached ${thing.name} ${thing.version} is damaged (${damage}): building it again`);
-    await rm(directory, { recursive: true, force: true });
-    await rm(`${directory}.new`, { recursive: true, force: true });
-    await mkdir(`${directory}.new`, { recursive: true });
-    await thing.build(`${directory}.new`);
-    await rename(`${directory}.new`, directory);
-    await record(directory, await hashAll(directory));
+    if (existsSync(directory)) say(`  The cached ${label} is damaged (${damage}): making it again`);
+    const partial = `${directory}.new`;
+    for (const old of [directory, partial]) await rm(old, { recursive: true, force: true });
+    await mkdir(partial, { recursive: true });
+    await thing.build(partial);
+    await record(directory, await compare(partial, {}));
+    await rename(partial, directory); // what was recorded becomes an entry only here
     return directory;
   });
 }
@@ -69,7 +75,7 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
 const manifestFile = (directory: string): string => `${directory}.manifest.json`;
 
 /** What is wrong with an entry, or undefined where it is as it was built. */
-async function damageOf(directory: string, foreign?: RegExp): Promise<string | undefined> {
+async function damageOf(directory: string): Promise<string | undefined> {
   if (!existsSync(directory)) return "missing";
   let manifest: Manifest;
   try {
@@ -77,36 +83,36 @@ async function damageOf(directory: string, foreign?: RegExp): Promise<string | u
   } catch {
     return "no record of its content";
   }
-  const present = await filesOf(directory);
-  const lost = Object.keys(manifest.files).find((file) => !present.includes(file));
-  if (lost !== undefined) return `${lost} is missing`;
-  if (present.length === 0) return "empty";
-  const sameBoot = manifest.bootId === bootId();
-  const now: Record<string, Seen> = {};
-  for (const file of present) {
-    const known = manifest.files[file];
-    if (!known) return `${file} does not belong to it`;
-    const { size, mtimeMs, ino } = statSync(join(directory, file));
-    const untouched = sameBoot && size === known.size && mtimeMs === known.mtimeMs && ino === known.inode;
-    const sha256 = untouched ? known.sha256 : await sha256Of(join(directory, file));
-    if (sha256 !== known.sha256 && !foreign?.test(file)) return `${file} has changed`;
-    now[file] = { sha256, size, mtimeMs, inode: ino };
+  const thisBoot = manifest.bootId === bootId();
+  const present = await compare(directory, thisBoot ? manifest.files : {});
+  for (const [file, known] of Object.entries(manifest.files)) {
+    const now = present[file];
+    if (!now) return `${file} is missing`;
+    if (now.sha256 !== known.sha256) return `${file} has changed`;
+    if (now.mode !== known.mode) return `${file} has other permissions`;
   }
-  if (!sameBoot || JSON.stringify(now) !== JSON.stringify(manifest.files)) await record(directory, now);
+  const added = Object.keys(present).find((file) => !(file in manifest.files));
+  if (added !== undefined) return `${added} does not belong to it`;
+  const changed = Object.entries(present).some(([file, now]) => now.stamp !== manifest.files[file]?.stamp);
+  if (!thisBoot || changed) await record(directory, present);
   return undefined;
 }
 
 async function record(directory: string, files: Manifest["files"]): Promise<void> {
-  const partial = `${manifestFile(directory)}.new`;
+  const partial = `${manifestFile(directory)}.${process.pid}.new`;
   await writeFile(partial, JSON.stringify({ bootId: bootId(), files } satisfies Manifest));
   await rename(partial, manifestFile(directory));
 }
 
-async function hashAll(directory: string): Promise<Record<string, Seen>> {
+/** Every regular file below a directory as it is now; what was not written to since it was seen is not read again. */
+async function compare(directory: string, seen: Manifest["files"]): Promise<Record<string, Seen>> {
   const files: Record<string, Seen> = {};
   for (const file of await filesOf(directory)) {
-    const { size, mtimeMs, ino } = statSync(join(directory, file));
-    files[file] = { sha256: await sha256Of(join(directory, file)), size, mtimeMs, inode: ino };
+    const { ino, size, mode, mtimeNs, ctimeNs } = statSync(join(directory, file), { bigint: true });
+    const stamp = [ino, size, mode, mtimeNs, ctimeNs].join(" ");
+    const known = seen[file];
+    const sha256 = known?.stamp === stamp ? known.sha256 : await sha256Of(join(directory, file));
+    files[file] = { sha256, stamp, mode: Number(mode) & 0o7777 };
   }
   return files;
 }

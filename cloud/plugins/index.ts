@@ -1,18 +1,16 @@
 /**
- * The Pulumi engine, its language host and the provider plugins: the reader's own or the official ones where they can be
- * had, otherwise built from Go modules. The versions are package.json's.
+ * The Pulumi engine with its language host and plugins: the reader's own, or the official ones where they can be
+ * downloaded, otherwise built from Go modules. The versions are those of the npm packages in package.json.
  */
-import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync, chmodSync, existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { build as bundle } from "esbuild";
-import { cached, sha256Of } from "../cache";
-import { UserError } from "../names";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { cached } from "../cache";
 import { progress } from "../progress";
-import { publishedSum } from "../releases";
-import { goBuild, goBuildDirectory } from "../releases/go-build";
-import { run, tryRun } from "../run";
-import { findTerraformAws } from "./terraform-aws";
+import { reachable } from "../reachable";
+import { tryRun } from "../run";
+import { buildEngine, builtEngine, engineRecipe } from "./built";
+import { archiveUrl, downloadEngine } from "./official";
+import { sdkVersion } from "./versions";
 
 /** How Pulumi is called. */
 export interface Engine {
@@ -22,158 +20,41 @@ export interface Engine {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-const checkout = resolve(__dirname, "../..");
-const dependencies = (
-  JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as { dependencies: Record<string, string> }
-).dependencies;
-const versionOf = (name: string): string => dependencies[`@pulumi/${name}`] ?? "";
-const pdeathsig = "exec setpriv --pdeathsig KILL";
-
 /**
  * Makes `pulumi` with its plugins ready for this checkout.
- * @param home directory of the checkout's own PULUMI_HOME and executables.
+ * @param home directory of the checkout's own PULUMI_HOME and executables, where they are built.
  * @throws UserError where neither the official engine nor a build can be had.
  */
 export async function ensureEngine(home: string): Promise<Engine> {
-  const official = (await installed()) ?? (await downloaded());
-  if (official) return { binDir: official, environment: {} };
-  return builtEngine(home);
-}
+  const own = await installed(home);
+  if (own) return { binDir: own, environment: {} };
 
-/** The reader's own Pulumi, where it is complete and not older than the SDK asks for. */
-async function installed(): Promise<string | undefined> {
-  const path = (await tryRun("which", ["pulumi"])).stdout.trim();
-  if (!path || !(await tryRun("which", ["pulumi-language-nodejs"])).stdout.trim()) return undefined;
-  const minor = Number((await tryRun(path, ["version"])).stdout.trim().split(".")[1]);
-  return minor >= Number(versionOf("pulumi").split(".")[1]) - 60 ? dirname(path) : undefined;
-}
-
-/** Pulumi's own download, verified by the sums that the project publishes; undefined where it does not answer. */
-async function downloaded(): Promise<string | undefined> {
-  const version = versionOf("pulumi");
-  const file = `pulumi-v${version}-linux-${process.arch}.tar.gz`;
-  const url = `https://get.pulumi.com/releases/sdk/${file}`;
-  const sums = `https://github.com/pulumi/pulumi/releases/download/v${version}/pulumi-${version}-checksums.txt`;
-  const answers = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(4000) }).then(
-    (response) => response.ok,
-    () => false,
-  );
-  if (!answers) return undefined;
   const entry = await cached({
-    name: "pulumi-official",
-    version,
-    recipe: url,
-    build: (into) =>
-      progress(`downloading Pulumi ${version}`, async () => {
-        const archive = join(into, file);
-        await writeFile(archive, Buffer.from(await (await fetch(url)).arrayBuffer()));
-        const expected = publishedSum(await (await fetch(sums)).text(), file);
-        const got = await sha256Of(archive);
-        if (got !== expected) throw new Error(`${url}: SHA-256 is ${got}, published is ${expected ?? "none"}`);
-        await run("tar", ["-xzf", archive, "-C", into]);
-        rmSync(archive);
-      }),
-  });
-  return join(entry, "pulumi");
-}
-
-async function builtEngine(home: string): Promise<Engine> {
-  const binDir = join(home, "bin");
-  mkdirSync(binDir, { recursive: true });
-  const engine = await buildPulumi();
-  const host = await bundleLanguageHost();
-  replaceLink(join(engine, "pulumi"), join(binDir, "pulumi"));
-  script(
-    join(binDir, "pulumi-language-nodejs"),
-    `PULUMI_LANGUAGE_HOST_VERSION=${versionOf("pulumi")} ${pdeathsig} node ${join(host, "main.cjs")} "$@"`,
-  );
-  const aws = await findTerraformAws();
-  if (!aws)
-    throw new UserError(
-      "The AWS provider cannot be had: Pulumi's plugins cannot be downloaded from here, and no Terraform AWS provider of " +
-        "version 5 was found in Terraform's configuration, its mirror directories or elsewhere on this file system.",
-      "Give this machine a way to the internet, or put terraform-provider-aws_v5.* into " +
-        "~/.terraform.d/plugins/registry.terraform.io/hashicorp/aws/<version>/<os_arch>/.",
-    );
-  const terraform = join(home, "terraform-provider-aws");
-  script(terraform, `${pdeathsig} ${aws} "$@"`);
-  for (const name of ["command", "tls", "aws"]) {
-    const binary = join(await buildProvider(name), `pulumi-resource-${name}`);
-    const directory = join(home, "plugins", `resource-${name}-v${versionOf(name)}`);
-    mkdirSync(directory, { recursive: true });
-    const environment = name === "aws" ? `LAB_TF_PROVIDER_AWS=${terraform} ` : "";
-    script(join(directory, `pulumi-resource-${name}`), `${environment}${pdeathsig} ${binary} "$@"`);
-  }
-  return {
-    binDir,
-    environment: { PULUMI_HOME: home, PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" },
-  };
-}
-
-function buildPulumi(): Promise<string> {
-  const version = versionOf("pulumi");
-  const module = "github.com/pulumi/pulumi/pkg/v3";
-  const build = {
-    requires: [`${module}@v${version}`],
-    packages: [`${module}/cmd/pulumi`],
-    // the engine's own go.mod replaces this one, and replacements are not inherited
-    replaces: ["github.com/atotto/clipboard=github.com/tgummerer/clipboard@v0.0.0-20241001131231-d02d263e614e"],
-    ldflags: [`-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`],
-  };
-  return cached({
     name: "pulumi",
-    version,
-    recipe: JSON.stringify(build),
-    build: (into) => progress(`building the Pulumi engine ${version} (its download cannot be reached)`, () => goBuild(build, into)),
-  });
-}
-
-function bundleLanguageHost(): Promise<string> {
-  const source = join(__dirname, "language-host/main.ts");
-  return cached({
-    name: "language-host",
-    version: versionOf("pulumi"),
-    recipe: readFileSync(source, "utf8"),
+    version: sdkVersion("pulumi"),
+    recipe: JSON.stringify([archiveUrl, engineRecipe]),
     build: async (into) => {
-      await bundle({
-        entryPoints: [source],
-        bundle: true,
-        platform: "node",
-        format: "cjs",
-        outfile: join(into, "main.cjs"),
-        logLevel: "error",
-      });
+      const version = sdkVersion("pulumi");
+      if (await reachable(archiveUrl)) await progress(`downloading Pulumi ${version}`, () => downloadEngine(into));
+      else
+        await progress(`building the Pulumi engine ${version} (its download cannot be reached)`, () =>
+          buildEngine(into),
+        );
     },
   });
+  // the official engine comes with its language host, and downloads the plugins that a program asks for
+  const official = existsSync(join(entry, "pulumi-language-nodejs"));
+  return official ? { binDir: entry, environment: {} } : builtEngine(entry, home);
 }
 
-function buildProvider(name: string): Promise<string> {
-  const source = join(__dirname, `provider-${name}`);
-  const files = readdirSync(source, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  return cached({
-    name: `provider-${name}`,
-    version: versionOf(name),
-    recipe: files.map((file) => `${file.slice(source.length)}\n${readFileSync(file, "utf8")}`).join("\n"),
-    build: (into) =>
-      progress(`building the ${name} provider ${versionOf(name)} (its download cannot be reached)`, () =>
-        goBuildDirectory(source, join(into, `pulumi-resource-${name}`)),
-      ),
-  });
-}
+/** How many minor releases the reader's own engine may be older than the SDK. */
+const TOLERANCE = 60;
 
-function script(file: string, line: string): void {
-  const text = `#!/bin/sh\n${line}\n`;
-  if (existsSync(file) && readFileSync(file, "utf8") === text) return;
-  rmSync(file, { force: true });
-  writeFileSync(file, text);
-  chmodSync(file, 0o755);
+/** The reader's own Pulumi, where it is complete and not too old; not what an earlier run put into `home`. */
+async function installed(home: string): Promise<string | undefined> {
+  const path = (await tryRun("sh", ["-c", "command -v pulumi"])).stdout.trim();
+  if (!path || path.startsWith(home) || !existsSync(join(dirname(path), "pulumi-language-nodejs"))) return undefined;
+  const minor = (version: string): number => Number(version.split(".")[1]);
+  const version = (await tryRun(path, ["version"])).stdout.trim();
+  return minor(version) >= minor(sdkVersion("pulumi")) - TOLERANCE ? dirname(path) : undefined;
 }
-
-function replaceLink(target: string, link: string): void {
-  rmSync(link, { force: true });
-  symlinkSync(target, link);
-}
-

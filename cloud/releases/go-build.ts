@@ -23,8 +23,17 @@ export interface GoBuild {
   readonly cgo?: boolean;
 }
 
-/** Builds into a directory, one binary a command. */
-export async function goBuild(build: GoBuild, out: string): Promise<void> {
+type GoArchitecture = "amd64" | "arm64";
+const host: GoArchitecture = process.arch === "arm64" ? "arm64" : "amd64";
+
+/** Builds into a directory, one binary a command, for this machine's architecture or another one. */
+export async function goBuild(build: GoBuild, out: string, architecture: GoArchitecture = host): Promise<void> {
+  if (build.cgo && architecture !== host) {
+    throw new UserError(
+      `${build.packages.join(", ")} is linked against C libraries, so this ${host} machine does not build it for ${architecture}.`,
+      `Use instance types of the architecture ${host}, or a machine that can download the releases.`,
+    );
+  }
   await ensureGo();
   await mkdir(out, { recursive: true });
   const dir = await mkdtemp(join(tmpdir(), "kfs-go-"));
@@ -42,7 +51,7 @@ export async function goBuild(build: GoBuild, out: string): Promise<void> {
     ];
     await go(dir, ["mod", "edit", ...edits]);
     await go(dir, ["mod", "tidy"]);
-    await compile(build, dir, out);
+    await compile(build, dir, out, architecture);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -54,10 +63,10 @@ export async function goBuildDirectory(dir: string, file: string): Promise<void>
   await go(dir, ["build", "-trimpath", "-ldflags", "-s -w", "-o", file, "."], { CGO_ENABLED: "0" });
 }
 
-async function compile(build: GoBuild, dir: string, out: string): Promise<void> {
+async function compile(build: GoBuild, dir: string, out: string, architecture: GoArchitecture): Promise<void> {
   const ldflags = ["-s -w", ...(build.ldflags ?? []), ...(build.cgo ? ["-extldflags -static"] : [])].join(" ");
   const tags = build.tags?.length ? ["-tags", build.tags.join(",")] : [];
-  const env = { CGO_ENABLED: build.cgo ? "1" : "0" };
+  const env = { CGO_ENABLED: build.cgo ? "1" : "0", GOARCH: architecture };
   const base = ["build", "-trimpath", ...tags, "-ldflags", ldflags, "-o"];
   if (build.main) await go(dir, [...base, join(out, build.main.binary), "."], env);
   if (build.packages.length) await go(dir, [...base, `${out}/`, ...build.packages], env);

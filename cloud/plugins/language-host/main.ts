@@ -46,12 +46,17 @@ function pulumiPackages(programDirectory: string): PulumiPackage[] {
     if (!manifest.pulumi?.resource) return;
     const name = manifest.pulumi.name ?? (manifest.name ?? "").replace(/^@pulumi\//, "");
     const version = (manifest.pulumi.version ?? manifest.version ?? "").replace(/^v/, "");
-    found.set(`${name}@${version}`, { name, version, ...(manifest.pulumi.server ? { server: manifest.pulumi.server } : {}) });
+    found.set(`${name}@${version}`, {
+      name,
+      version,
+      ...(manifest.pulumi.server ? { server: manifest.pulumi.server } : {}),
+    });
   };
   for (let directory = programDirectory; ; directory = dirname(directory)) {
     const modules = join(directory, "node_modules");
     for (const entry of existsSync(modules) ? readdirSync(modules) : []) {
-      if (entry.startsWith("@")) for (const scoped of readdirSync(join(modules, entry))) visit(join(modules, entry, scoped));
+      if (entry.startsWith("@"))
+        for (const scoped of readdirSync(join(modules, entry))) visit(join(modules, entry, scoped));
       else if (!entry.startsWith(".")) visit(join(modules, entry));
     }
     if (directory === dirname(directory)) return [...found.values()];
@@ -114,7 +119,10 @@ const getPluginInfo: Unary<unknown, plugin.PluginInfo> = (_call, answer) => {
   answer(null, info);
 };
 
-const getRequiredPackages: Unary<language.GetRequiredPackagesRequest, language.GetRequiredPackagesResponse> = (call, answer) => {
+const getRequiredPackages: Unary<language.GetRequiredPackagesRequest, language.GetRequiredPackagesResponse> = (
+  call,
+  answer,
+) => {
   const response = new language.GetRequiredPackagesResponse();
   for (const { name, version, server } of pulumiPackages(call.request.getInfo()?.getProgramDirectory() ?? ".")) {
     const dependency = new plugin.PackageDependency();
@@ -151,10 +159,13 @@ const cancel: Unary<unknown, emptyproto.Empty> = (_call, answer) => {
   answer(null, new emptyproto.Empty());
 };
 
-const unimplemented = (name: string): Unary<unknown, unknown> => (_call, answer) =>
-  answer({ code: grpc.status.UNIMPLEMENTED, message: `${name} is not part of this language host` });
+const unimplemented =
+  (name: string): Unary<unknown, unknown> =>
+  (_call, answer) =>
+    answer({ code: grpc.status.UNIMPLEMENTED, message: `${name} is not part of this language host` });
 
-const service = (languageService as unknown as { LanguageRuntimeService: grpc.ServiceDefinition }).LanguageRuntimeService;
+const service = (languageService as unknown as { LanguageRuntimeService: grpc.ServiceDefinition })
+  .LanguageRuntimeService;
 const implementation = {
   ...Object.fromEntries(Object.keys(service).map((name) => [name, unimplemented(name)])),
   handshake,

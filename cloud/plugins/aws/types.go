@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/internal/shim/run"
+	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/proto"
+	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
+)
+
+// version of the npm package @pulumi/aws whose types are served.
+const version = "6.83.2"
+
+// name is a Pulumi module and a type or function within it.
+type name struct{ module, name string }
+
+// resources that are served, by Terraform type.
+var resources = map[string]name{
+	"aws_vpc":                             {"ec2", "Vpc"},
+	"aws_subnet":                          {"ec2", "Subnet"},
+	"aws_internet_gateway":                {"ec2", "InternetGateway"},
+	"aws_route_table":                     {"ec2", "RouteTable"},
+	"aws_route_table_association":         {"ec2", "RouteTableAssociation"},
+	"aws_route":                           {"ec2", "Route"},
+	"aws_default_security_group":          {"ec2", "DefaultSecurityGroup"},
+	"aws_security_group":                  {"ec2", "SecurityGroup"},
+	"aws_vpc_security_group_ingress_rule": {"vpc", "SecurityGroupIngressRule"},
+	"aws_vpc_security_group_egress_rule":  {"vpc", "SecurityGroupEgressRule"},
+	"aws_key_pair":                        {"ec2", "KeyPair"},
+	"aws_instance":                        {"ec2", "Instance"},
+	"aws_network_interface":               {"ec2", "NetworkInterface"},
+	"aws_eip":                             {"ec2", "Eip"},
+	"aws_eip_association":                 {"ec2", "EipAssociation"},
+	"aws_ebs_volume":                      {"ebs", "Volume"},
+	"aws_volume_attachment":               {"ec2", "VolumeAttachment"},
+	"aws_lb":                              {"lb", "LoadBalancer"},
+	"aws_lb_target_group":                 {"lb", "TargetGroup"},
+	"aws_lb_target_group_attachment":      {"lb", "TargetGroupAttachment"},
+	"aws_lb_listener":                     {"lb", "Listener"},
+	"aws_iam_role":                        {"iam", "Role"},
+	"aws_iam_role_policy":                 {"iam", "RolePolicy"},
+	"aws_iam_role_policy_attachment":      {"iam", "RolePolicyAttachment"},
+	"aws_iam_instance_profile":            {"iam", "InstanceProfile"},
+}
+
+// functions that are served, by Terraform data source.
+var functions = map[string]name{
+	"aws_ami":                 {"ec2", "getAmi"},
+	"aws_ec2_instance_type":   {"ec2", "getInstanceType"},
+	"aws_availability_zones":  {"index", "getAvailabilityZones"},
+	"aws_caller_identity":     {"index", "getCallerIdentity"},
+	"aws_region":              {"index", "getRegion"},
+	"aws_iam_policy_document": {"iam", "getPolicyDocument"},
+}
+
+// fields are the properties whose names or types in @pulumi/aws are not those that the bridge derives. The conformance
+// test (test/unit/toolchain/conformance.test.ts) finds them: an input under another name would be ignored in silence.
+var fields = map[string]map[string]*tfbridge.SchemaInfo{
+	"aws_security_group":         {"ingress": {Name: "ingress"}, "egress": {Name: "egress"}},
+	"aws_default_security_group": {"ingress": {Name: "ingress"}, "egress": {Name: "egress"}},
+	"aws_lb_target_group":        {"deregistration_delay": {Type: "integer"}},
+}
+
+// policies are properties that @pulumi/aws takes as an object or as text, and Terraform as JSON text.
+var policies = map[string]resource.PropertyKey{"aws_iam_role": "assumeRolePolicy", "aws_iam_role_policy": "policy"}
+
+func providerInfo(ctx context.Context, child run.Provider) tfbridge.ProviderInfo {
+	info := tfbridge.ProviderInfo{
+		P:              proto.New(ctx, served{child}),
+		Name:           "aws",
+		Version:        version,
+		ResourcePrefix: "aws",
+		MetadataInfo:   &tfbridge.MetadataInfo{Path: "", Data: tfbridge.ProviderMetadata(nil)},
+		Resources:      map[string]*tfbridge.ResourceInfo{},
+		DataSources:    map[string]*tfbridge.DataSourceInfo{},
+		Config: map[string]*tfbridge.SchemaInfo{
+			"skip_metadata_api_check":       {Type: "boolean"},
+			"region":                        {Default: &tfbridge.DefaultInfo{EnvVars: []string{"AWS_REGION", "AWS_DEFAULT_REGION"}}},
+			"default_tags":                  {MaxItemsOne: tfbridge.True()},
+			"ignore_tags":                   {MaxItemsOne: tfbridge.True()},
+			"assume_role":                   {MaxItemsOne: tfbridge.True()},
+			"assume_role_with_web_identity": {MaxItemsOne: tfbridge.True()},
+		},
+	}
+	for terraform, n := range resources {
+		token := tokens.Type(fmt.Sprintf("aws:%s/%s:%s", n.module, lowerFirst(n.name), n.name))
+		info.Resources[terraform] = &tfbridge.ResourceInfo{Tok: token, Fields: fields[terraform]}
+	}
+	for terraform, n := range functions {
+		token := tokens.ModuleMember(fmt.Sprintf("aws:%s/%s:%s", n.module, n.name, n.name))
+		info.DataSources[terraform] = &tfbridge.DataSourceInfo{Tok: token}
+	}
+	for terraform, key := range policies {
+		info.Resources[terraform].PreCheckCallback = policyText(key)
+	}
+	info.SetAutonaming(255, "-")
+	return info
+}
+
+// policyText writes a policy that was given as an object as JSON.
+func policyText(key resource.PropertyKey) tfbridge.PreCheckCallback {
+	return func(_ context.Context, properties, _ resource.PropertyMap) (resource.PropertyMap, error) {
+		value, present := properties[key]
+		if !present || !value.IsObject() || value.ContainsUnknowns() {
+			return properties, nil
+		}
+		text, err := json.Marshal(value.Mappable())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		properties[key] = resource.NewStringProperty(string(text))
+		return properties, nil
+	}
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+// served hands the bridge the schemas of what is served alone, so that it does not walk some 1500 resource types.
+type served struct{ run.Provider }
+
+func (s served) GetProviderSchema(
+	ctx context.Context, request *tfprotov6.GetProviderSchemaRequest,
+) (*tfprotov6.GetProviderSchemaResponse, error) {
+	response, err := s.Provider.GetProviderSchema(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	if response.ResourceSchemas, err = pick(response.ResourceSchemas, resources); err != nil {
+		return nil, err
+	}
+	if response.DataSourceSchemas, err = pick(response.DataSourceSchemas, functions); err != nil {
+		return nil, err
+	}
+	response.Functions, response.EphemeralResourceSchemas = nil, nil
+	return response, nil
+}
+
+func pick(all map[string]*tfprotov6.Schema, wanted map[string]name) (map[string]*tfprotov6.Schema, error) {
+	picked := map[string]*tfprotov6.Schema{}
+	for terraform := range wanted {
+		schema, known := all[terraform]
+		if !known {
+			return nil, fmt.Errorf("the Terraform provider does not have %s", terraform)
+		}
+		picked[terraform] = schema
+	}
+	return picked, nil
+}
