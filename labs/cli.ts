@@ -20,7 +20,13 @@ class UsageError extends Error {}
 function chosen(names: readonly string[]): Lab[] {
   return names.map((name) => {
     const lab = labs.find((l) => l.name === name);
-    if (!lab) throw new UsageError(`there is no lab "${name}"; did you mean "${closest(name, labs.map((l) => l.name))}"?`);
+    if (!lab)
+      throw new UsageError(
+        `there is no lab "${name}"; did you mean "${closest(
+          name,
+          labs.map((l) => l.name),
+        )}"?`,
+      );
     return lab;
   });
 }
@@ -34,7 +40,9 @@ function list(): void {
 async function run(selected: readonly Lab[], values: Options): Promise<number> {
   const kubeconfig = values.kubeconfig ?? join(".lab", values.stack, "kubeconfig");
   if (!existsSync(kubeconfig))
-    throw new UsageError(`${kubeconfig} does not exist: is the stack up? (make up STACK=${values.stack}, or --kubeconfig FILE)`);
+    throw new UsageError(
+      `${kubeconfig} does not exist: is the stack up? (make up STACK=${values.stack}, or --kubeconfig FILE)`,
+    );
   const interrupt = new AbortController();
   const stop = (): void => {
     if (interrupt.signal.aborted) return;

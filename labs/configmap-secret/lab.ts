@@ -23,9 +23,21 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("as one variable, and with all keys as variables", await asVariables(), "red red");
   bench.claim("on the command line", (await api.logs("consumer", namespace)).trim(), "started in red");
   bench.claim("as files", await inside("cat /settings/color /settings/page.txt"), "redversion one");
-  bench.claim("a Secret as a variable and as a file", await inside("echo $PASSWORD; cat /credentials/password"), `${password}\n${password}`);
-  bench.claim("files of a Secret are in memory, not on the disk", await inside("grep ' /credentials ' /proc/mounts | cut -d' ' -f3"), "tmpfs");
-  bench.claim("the files are links to one directory that can be exchanged at once", await inside("readlink /settings/color"), "..data/color");
+  bench.claim(
+    "a Secret as a variable and as a file",
+    await inside("echo $PASSWORD; cat /credentials/password"),
+    `${password}\n${password}`,
+  );
+  bench.claim(
+    "files of a Secret are in memory, not on the disk",
+    await inside("grep ' /credentials ' /proc/mounts | cut -d' ' -f3"),
+    "tmpfs",
+  );
+  bench.claim(
+    "the files are links to one directory that can be exchanged at once",
+    await inside("readlink /settings/color"),
+    "..data/color",
+  );
 
   const changedAt = bench.timeline.now();
   await bench.disturb("the ConfigMap is changed", () =>
@@ -33,17 +45,34 @@ async function experiment(bench: Bench): Promise<void> {
   );
   await encryptionAtRest(bench); // the kubelet takes up to a minute: time enough to look into etcd
   await bench.observe("the files follow", () =>
-    bench.until("the mounted file to be new", () => inside("cat /settings/page.txt"), (text) => text === "version two", 120),
+    bench.until(
+      "the mounted file to be new",
+      () => inside("cat /settings/page.txt"),
+      (text) => text === "version two",
+      120,
+    ),
   );
-  bench.claim("seconds until the file was new (the kubelet's sync period is a minute)", Math.round(bench.timeline.now() - changedAt), atMost(100));
+  bench.claim(
+    "seconds until the file was new (the kubelet's sync period is a minute)",
+    Math.round(bench.timeline.now() - changedAt),
+    atMost(100),
+  );
   bench.claim("both keys changed together", await inside("cat /settings/color"), "blue");
   bench.claim("variables are still the old ones", await asVariables(), "red red");
   bench.claim("so is the file mounted by subPath", await inside("cat /still/page.txt"), "version one");
-  bench.claim("and the pod was never restarted", pods.named("consumer")!.status.containerStatuses?.[0]?.restartCount, 0);
+  bench.claim(
+    "and the pod was never restarted",
+    pods.named("consumer")!.status.containerStatuses?.[0]?.restartCount,
+    0,
+  );
 
   await bench.observe("an immutable ConfigMap", async () => {
     const edited = await refusal(api.patch("ConfigMap", "frozen", namespace, { data: { color: "black" } }));
-    bench.claim("its data cannot be changed", [edited?.status, edited?.message.includes("field is immutable when `immutable` is set")], [422, true]);
+    bench.claim(
+      "its data cannot be changed",
+      [edited?.status, edited?.message.includes("field is immutable when `immutable` is set")],
+      [422, true],
+    );
     const thawed = await refusal(api.patch("ConfigMap", "frozen", namespace, { immutable: null }));
     bench.claim("nor can that be taken back", thawed?.status, 422);
   });
@@ -83,8 +112,14 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
     (now) => now.metadata.resourceVersion !== secret.metadata.resourceVersion,
     15,
   );
-  bench.claim("the API still reads it: the last provider takes plain values", Buffer.from(read.data!["password"]!, "base64").toString(), password);
-  await bench.disturb("it is written again, unchanged", () => api.replace({ ...read, apiVersion: "v1", kind: "Secret" }));
+  bench.claim(
+    "the API still reads it: the last provider takes plain values",
+    Buffer.from(read.data!["password"]!, "base64").toString(),
+    password,
+  );
+  await bench.disturb("it is written again, unchanged", () =>
+    api.replace({ ...read, apiVersion: "v1", kind: "Secret" }),
+  );
   const after = await bench.observe("etcd once more", value);
   bench.claim("writing encrypts", after.slice(0, 40), startsWith(encrypted));
   bench.claim("and the plain text is gone", after, lacks(password));

@@ -17,7 +17,8 @@ const runsOn = (nodes: readonly string[]) => (pods: readonly Pod[]) =>
 
 /** The node that the DaemonSet controller wrote into a pod's affinity; the scheduler only binds it. */
 const pinnedTo = (pod: Pod): string | undefined =>
-  pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
+  pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]
+    ?.matchFields?.[0]?.values?.[0];
 
 async function experiment(bench: Bench): Promise<void> {
   const nodes = await bench.watch("Node", { namespace: "" });
@@ -33,34 +34,66 @@ async function experiment(bench: Bench): Promise<void> {
     await bench.apply("agent.yaml");
     await pods.until("an agent on each worker", runsOn(workers), 60);
   });
-  bench.claim("exactly one pod on each worker, none on the tainted control plane", nodesOf(pods.items), [...workers].sort());
-  bench.claim("each pod is pinned by node affinity to the name of its node", pods.items.map(pinnedTo), pods.items.map((p) => p.spec.nodeName));
-  const tolerated = pods.items[0]!.spec.tolerations?.map((t) => `${t.key}:${t.effect}${t.tolerationSeconds === undefined ? "" : " for a while"}`);
+  bench.claim(
+    "exactly one pod on each worker, none on the tainted control plane",
+    nodesOf(pods.items),
+    [...workers].sort(),
+  );
+  bench.claim(
+    "each pod is pinned by node affinity to the name of its node",
+    pods.items.map(pinnedTo),
+    pods.items.map((p) => p.spec.nodeName),
+  );
+  const tolerated = pods.items[0]!.spec.tolerations?.map(
+    (t) => `${t.key}:${t.effect}${t.tolerationSeconds === undefined ? "" : " for a while"}`,
+  );
   bench.keep("tolerations that the controller adds", tolerated);
-  bench.claim("it tolerates a node that is not ready, without a time limit", tolerated?.includes("node.kubernetes.io/not-ready:NoExecute"), true);
+  bench.claim(
+    "it tolerates a node that is not ready, without a time limit",
+    tolerated?.includes("node.kubernetes.io/not-ready:NoExecute"),
+    true,
+  );
 
   const victim = pods.items[0]!;
   await bench.disturb("one agent is deleted", () => bench.api.delete("Pod", victim.metadata.name, bench.namespace));
   const again = await bench.observe("it is replaced", () =>
-    pods.until("a new agent on that node", (items) => runsOn(workers)(items) && items.every((p) => p.metadata.uid !== victim.metadata.uid), 60),
+    pods.until(
+      "a new agent on that node",
+      (items) => runsOn(workers)(items) && items.every((p) => p.metadata.uid !== victim.metadata.uid),
+      60,
+    ),
   );
   bench.claim("on the same node", nodesOf(again), [...workers].sort());
 
   await bench.disturb("the template tolerates the control plane's taint", () =>
     template({ tolerations: [{ key: controlPlane, operator: "Exists", effect: "NoSchedule" }] }),
   );
-  const everywhere = await bench.observe("the control plane gets agents too", () => pods.until("an agent on every node", runsOn(everyNode), 90));
+  const everywhere = await bench.observe("the control plane gets agents too", () =>
+    pods.until("an agent on every node", runsOn(everyNode), 90),
+  );
   bench.claim("one pod on every node", nodesOf(everywhere), [...everyNode].sort());
 
   await bench.disturb("the template selects a group of nodes, and only the first worker is in it", async () => {
     await label(workers[0]!, "ssd");
     await template({ nodeSelector: { [group]: "ssd" }, tolerations: null });
   });
-  bench.claim("only the group has agents", nodesOf(await pods.until("an agent on the first worker alone", runsOn([workers[0]!]), 60)), [workers[0]!]);
+  bench.claim(
+    "only the group has agents",
+    nodesOf(await pods.until("an agent on the first worker alone", runsOn([workers[0]!]), 60)),
+    [workers[0]!],
+  );
   await bench.disturb("the second worker joins the group", () => label(workers[1]!, "ssd"));
-  bench.claim("it gets an agent at once", nodesOf(await pods.until("agents on both", runsOn(workers.slice(0, 2)), 60)), workers.slice(0, 2).sort());
+  bench.claim(
+    "it gets an agent at once",
+    nodesOf(await pods.until("agents on both", runsOn(workers.slice(0, 2)), 60)),
+    workers.slice(0, 2).sort(),
+  );
   await bench.disturb("the first worker leaves the group", () => label(workers[0]!, null));
-  bench.claim("its agent is taken away", nodesOf(await pods.until("the second worker's agent alone", runsOn([workers[1]!]), 60)), [workers[1]!]);
+  bench.claim(
+    "its agent is taken away",
+    nodesOf(await pods.until("the second worker's agent alone", runsOn([workers[1]!]), 60)),
+    [workers[1]!],
+  );
 
   await notReady(bench, workers[1]!);
 
@@ -70,7 +103,9 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.disturb(`the stack gets one worker more (workerCount ${workers.length + 1}, pulumi up)`, () =>
     bench.setStack("the stack's own worker count", { workerCount: workers.length + 1 }),
   );
-  const grown = await bench.observe(`${next} joins`, () => pods.until(`an agent on ${next}`, runsOn([...workers, next]), 180));
+  const grown = await bench.observe(`${next} joins`, () =>
+    pods.until(`an agent on ${next}`, runsOn([...workers, next]), 180),
+  );
   bench.claim("the new node has its agent, and nobody asked for one", nodesOf(grown), [...workers, next].sort());
   await bench.disturb("the stack goes back to its own worker count", () => bench.takeBack());
   const shrunk = await bench.observe(`${next} leaves`, async () => {
@@ -90,7 +125,12 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
     }),
   );
   const sick = await bench.observe("the kubelet reports NotReady", () =>
-    bench.until(`${worker} to be NotReady and tainted`, node, (n) => !has(n, "Ready") && (n.spec.taints ?? []).length > 0, 90),
+    bench.until(
+      `${worker} to be NotReady and tainted`,
+      node,
+      (n) => !has(n, "Ready") && (n.spec.taints ?? []).length > 0,
+      90,
+    ),
   );
   bench.claim("the reason is the network", conditionOf(sick, "Ready")?.message ?? "", contains("network"));
   bench.claim(
@@ -98,15 +138,26 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
     (sick.spec.taints ?? []).some((t) => t.key === "node.kubernetes.io/not-ready" && t.effect === "NoSchedule"),
     true,
   );
-  const early = await bench.observe("a new DaemonSet on the host's network, and an ordinary pod for the same node", async () => {
-    const pods = await bench.watch("Pod", { labels: "app=early" });
-    await bench.apply("early.yaml");
-    await bench.apply("ordinary.yaml", (pod) => {
-      pod.spec = { ...(pod.spec as object), nodeSelector: { "kubernetes.io/hostname": worker } };
-    });
-    return pods.until(`an early agent running on ${worker}`, (items) => items.some((p) => p.spec.nodeName === worker && isReady(p)), 60);
-  });
-  bench.claim("the agent runs on the NotReady node", early.find((p) => p.spec.nodeName === worker)?.status.phase, "Running");
+  const early = await bench.observe(
+    "a new DaemonSet on the host's network, and an ordinary pod for the same node",
+    async () => {
+      const pods = await bench.watch("Pod", { labels: "app=early" });
+      await bench.apply("early.yaml");
+      await bench.apply("ordinary.yaml", (pod) => {
+        pod.spec = { ...(pod.spec as object), nodeSelector: { "kubernetes.io/hostname": worker } };
+      });
+      return pods.until(
+        `an early agent running on ${worker}`,
+        (items) => items.some((p) => p.spec.nodeName === worker && isReady(p)),
+        60,
+      );
+    },
+  );
+  bench.claim(
+    "the agent runs on the NotReady node",
+    early.find((p) => p.spec.nodeName === worker)?.status.phase,
+    "Running",
+  );
   bench.claim("the node is still NotReady", has(await node(), "Ready"), false);
   const ordinary = await bench.until(
     "the scheduler's word on the ordinary pod",
@@ -114,9 +165,15 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
     (pod) => conditionOf(pod, "PodScheduled") !== undefined,
     20,
   );
-  bench.claim("the ordinary pod waits because of the taint", conditionOf(ordinary, "PodScheduled")?.message ?? "", contains("untolerated taint"));
+  bench.claim(
+    "the ordinary pod waits because of the taint",
+    conditionOf(ordinary, "PodScheduled")?.message ?? "",
+    contains("untolerated taint"),
+  );
   await bench.disturb("the CNI configuration is put back", () => bench.takeBack());
-  const well = await bench.observe("the node recovers", () => bench.until(`${worker} to be Ready`, node, (n) => has(n, "Ready"), 90));
+  const well = await bench.observe("the node recovers", () =>
+    bench.until(`${worker} to be Ready`, node, (n) => has(n, "Ready"), 90),
+  );
   bench.claim("and is Ready", has(well, "Ready"), true);
 }
 

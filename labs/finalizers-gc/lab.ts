@@ -20,7 +20,11 @@ interface Family {
 /** A fresh Deployment with its ReplicaSet and two Ready pods. */
 async function grow(bench: Bench, family: Family): Promise<void> {
   await bench.apply("tree.yaml");
-  await family.pods.until("two Ready pods", (pods) => pods.filter((p) => p.metadata.labels?.["app"] === "tree" && isReady(p)).length >= 2, 60);
+  await family.pods.until(
+    "two Ready pods",
+    (pods) => pods.filter((p) => p.metadata.labels?.["app"] === "tree" && isReady(p)).length >= 2,
+    60,
+  );
 }
 
 /** Second at which the last object of a collection went, counted from the lab's start. */
@@ -44,38 +48,80 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.baseline("three generations exist", () => grow(bench, family));
   const owner = (o: Stored<"ReplicaSet"> | Stored<"Pod">) => o.metadata.ownerReferences?.[0];
   bench.claim("a pod points to its ReplicaSet by UID", owner(pods.items[0]!)?.uid, sets.items[0]!.metadata.uid);
-  bench.claim("a ReplicaSet points to its Deployment by UID", owner(sets.items[0]!)?.uid, deployments.items[0]!.metadata.uid);
-  bench.claim("as its one controller, and blocking its deletion", [owner(sets.items[0]!)?.controller, owner(sets.items[0]!)?.blockOwnerDeletion], [true, true]);
+  bench.claim(
+    "a ReplicaSet points to its Deployment by UID",
+    owner(sets.items[0]!)?.uid,
+    deployments.items[0]!.metadata.uid,
+  );
+  bench.claim(
+    "as its one controller, and blocking its deletion",
+    [owner(sets.items[0]!)?.controller, owner(sets.items[0]!)?.blockOwnerDeletion],
+    [true, true],
+  );
 
-  await bench.disturb("delete in the background", () => api.delete("Deployment", "tree", namespace, { propagation: "Background" }));
+  await bench.disturb("delete in the background", () =>
+    api.delete("Deployment", "tree", namespace, { propagation: "Background" }),
+  );
   await bench.observe("the children follow", empty);
-  bench.claim("the parent went first", lastGone(deployments) <= lastGone(sets) && lastGone(sets) <= lastGone(pods), true);
+  bench.claim(
+    "the parent went first",
+    lastGone(deployments) <= lastGone(sets) && lastGone(sets) <= lastGone(pods),
+    true,
+  );
 
   await grow(bench, family);
-  await bench.disturb("delete in the foreground", () => api.delete("Deployment", "tree", namespace, { propagation: "Foreground" }));
+  await bench.disturb("delete in the foreground", () =>
+    api.delete("Deployment", "tree", namespace, { propagation: "Foreground" }),
+  );
   await bench.observe("the parent waits", empty);
-  const waiting = deployments.history.findLast((m) => m.type === "MODIFIED" && m.object.metadata.deletionTimestamp)?.object;
+  const waiting = deployments.history.findLast(
+    (m) => m.type === "MODIFIED" && m.object.metadata.deletionTimestamp,
+  )?.object;
   bench.claim("held by a finalizer of the API's own", waiting?.metadata.finalizers, ["foregroundDeletion"]);
-  bench.claim("the parent went last", lastGone(pods) <= lastGone(sets) && lastGone(sets) <= lastGone(deployments), true);
+  bench.claim(
+    "the parent went last",
+    lastGone(pods) <= lastGone(sets) && lastGone(sets) <= lastGone(deployments),
+    true,
+  );
 
   await grow(bench, family);
-  await bench.disturb("delete, and leave orphans", () => api.delete("Deployment", "tree", namespace, { propagation: "Orphan" }));
+  await bench.disturb("delete, and leave orphans", () =>
+    api.delete("Deployment", "tree", namespace, { propagation: "Orphan" }),
+  );
   await bench.observe("the children stay", async () => {
     await deployments.until("the Deployment to be gone", (items) => items.length === 0, 30);
-    await sets.until("the ReplicaSet to be let go", (items) => items.length === 1 && !items[0]!.metadata.ownerReferences?.length, 30);
+    await sets.until(
+      "the ReplicaSet to be let go",
+      (items) => items.length === 1 && !items[0]!.metadata.ownerReferences?.length,
+      30,
+    );
   });
-  bench.claim("the ReplicaSet has no owner and keeps its pods", [sets.items[0]!.metadata.ownerReferences ?? [], pods.items.filter(isReady).length], [[], 2]);
+  bench.claim(
+    "the ReplicaSet has no owner and keeps its pods",
+    [sets.items[0]!.metadata.ownerReferences ?? [], pods.items.filter(isReady).length],
+    [[], 2],
+  );
   await api.delete("ReplicaSet", sets.items[0]!.metadata.name, namespace, { propagation: "Background" });
 
   await bench.disturb("an object whose owner does not exist", () =>
     bench.create({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: { name: "foundling", ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name: "nobody", uid: "00000000-0000-4000-8000-000000000000" }] },
+      metadata: {
+        name: "foundling",
+        ownerReferences: [
+          { apiVersion: "v1", kind: "ConfigMap", name: "nobody", uid: "00000000-0000-4000-8000-000000000000" },
+        ],
+      },
     }),
   );
   const foundling = await bench.observe("the collector looks for the owner", () =>
-    bench.until("the object to be collected", () => api.find("ConfigMap", "foundling", namespace), (found) => found === undefined, 60),
+    bench.until(
+      "the object to be collected",
+      () => api.find("ConfigMap", "foundling", namespace),
+      (found) => found === undefined,
+      60,
+    ),
   );
   bench.claim("it is collected", foundling, undefined);
 
@@ -105,12 +151,16 @@ async function finalizer(bench: Bench): Promise<void> {
   bench.claim("etcd still has its key", await bench.etcd.keys(key), [key]);
   bench.claim("the finalizer sits in the stored value", printable(entry?.value ?? Buffer.alloc(0)), contains(hold));
   bench.claim("written twice: made, then marked as deleted", entry?.version ?? 0, atLeast(2));
-  const added = await refusal(api.patch("ConfigMap", "held", namespace, { metadata: { finalizers: [hold, `${labPrefix}second`] } }));
+  const added = await refusal(
+    api.patch("ConfigMap", "held", namespace, { metadata: { finalizers: [hold, `${labPrefix}second`] } }),
+  );
   bench.claim("another finalizer is refused once deletion has begun", added?.status, 422);
   const edited = await api.patch("ConfigMap", "held", namespace, { data: { state: "being cleaned up" } });
   bench.claim("its data can still be changed", edited.data?.["state"], "being cleaned up");
 
-  await bench.disturb("the finalizer is taken off", () => api.patch("ConfigMap", "held", namespace, { metadata: { finalizers: null } }));
+  await bench.disturb("the finalizer is taken off", () =>
+    api.patch("ConfigMap", "held", namespace, { metadata: { finalizers: null } }),
+  );
   await bench.observe("it goes", () => maps.until("the object to be gone", (items) => items.length === 0, 10));
   bench.claim("its key is gone from etcd", await bench.etcd.get(key), undefined);
 }
@@ -120,7 +170,11 @@ async function stuckNamespace(bench: Bench): Promise<void> {
   const { api } = bench;
   const name = await bench.makeNamespace("stuck");
   await bench.disturb("delete a namespace that holds such an object", async () => {
-    await api.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "held", namespace: name, finalizers: [hold] } });
+    await api.create({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "held", namespace: name, finalizers: [hold] },
+    });
     await api.delete("Namespace", name);
   });
   const stuck = await bench.observe("the namespace says what it waits for", () =>
@@ -132,10 +186,21 @@ async function stuckNamespace(bench: Bench): Promise<void> {
     ),
   );
   bench.claim("it is Terminating", stuck.status.phase, "Terminating");
-  bench.claim("and names the finalizer", conditionOf(stuck, "NamespaceFinalizersRemaining")?.message ?? "", contains(hold));
-  await bench.disturb("the finalizer is taken off", () => api.patch("ConfigMap", "held", name, { metadata: { finalizers: null } }));
+  bench.claim(
+    "and names the finalizer",
+    conditionOf(stuck, "NamespaceFinalizersRemaining")?.message ?? "",
+    contains(hold),
+  );
+  await bench.disturb("the finalizer is taken off", () =>
+    api.patch("ConfigMap", "held", name, { metadata: { finalizers: null } }),
+  );
   const after = await bench.observe("the namespace goes", () =>
-    bench.until(`namespace ${name} to be gone`, () => api.find("Namespace", name), (ns) => ns === undefined, 45),
+    bench.until(
+      `namespace ${name} to be gone`,
+      () => api.find("Namespace", name),
+      (ns) => ns === undefined,
+      45,
+    ),
   );
   bench.claim("nothing is left of it", after, undefined);
 }

@@ -79,9 +79,10 @@ export class Api {
   async request(
     method: string,
     path: string,
-    options: { query?: Query; body?: unknown; contentType?: string; accept?: string; signal?: AbortSignal } = {},
+    options: { query?: Query; body?: unknown; contentType?: string; timeoutSeconds?: number } = {},
   ): Promise<Answer> {
-    const response = await this.open(method, path, options);
+    const signal = AbortSignal.timeout((options.timeoutSeconds ?? 15) * 1000);
+    const response = await this.open(method, path, { ...options, signal });
     let text = "";
     response.setEncoding("utf8");
     for await (const chunk of response) text += chunk as string;
@@ -96,7 +97,8 @@ export class Api {
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
-    if (response.statusCode !== 200) throw new ApiError(response.statusCode ?? 0, "", body.toString("utf8").slice(0, 300));
+    if (response.statusCode !== 200)
+      throw new ApiError(response.statusCode ?? 0, "", body.toString("utf8").slice(0, 300));
     return body;
   }
 
@@ -123,7 +125,12 @@ export class Api {
   }
 
   async create<K extends Kind>(object: Manifest, options: WriteOptions = {}): Promise<Stored<K>> {
-    const path = pathOf(object.kind as K, object.metadata.namespace, options.subresource && object.metadata.name, options.subresource);
+    const path = pathOf(
+      object.kind as K,
+      object.metadata.namespace,
+      options.subresource && object.metadata.name,
+      options.subresource,
+    );
     return checked(await this.request("POST", path, { query: writeQuery(options), body: object })) as Stored<K>;
   }
 
@@ -192,7 +199,8 @@ export class Api {
     if (response.statusCode !== 200) throw new ApiError(response.statusCode ?? 0, "", `watching ${kind} was refused`);
     for await (const line of createInterface({ input: response })) {
       const event = JSON.parse(line) as WatchEvent<K> | { type: "ERROR"; object: V1Status };
-      if (event.type === "ERROR") throw new ApiError(event.object.code ?? 0, event.object.reason ?? "", event.object.message ?? "");
+      if (event.type === "ERROR")
+        throw new ApiError(event.object.code ?? 0, event.object.reason ?? "", event.object.message ?? "");
       onEvent(event);
     }
   }
@@ -210,7 +218,10 @@ export class Api {
     const status = await new Promise<V1Status>((resolve, reject) => {
       const seconds = options.timeoutSeconds ?? 20;
       const timer = setTimeout(
-        () => reject(new Error(`"${command.join(" ")}" in pod ${pod} gave no answer in ${seconds} s; so far: ${out.text()}`)),
+        () =>
+          reject(
+            new Error(`"${command.join(" ")}" in pod ${pod} gave no answer in ${seconds} s; so far: ${out.text()}`),
+          ),
         seconds * 1000,
       );
       new Exec(this.config)
@@ -220,7 +231,8 @@ export class Api {
         })
         .then(
           (socket) => socket.on("error", reject),
-          (error: unknown) => reject(error instanceof Error ? error : new Error(String((error as { message?: string }).message))),
+          (error: unknown) =>
+            reject(error instanceof Error ? error : new Error(String((error as { message?: string }).message))),
         );
     });
     const cause = status.details?.causes?.find((c) => c.reason === "ExitCode")?.message;
@@ -252,7 +264,9 @@ export class Api {
       };
     return new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
       const sent = https.request(request, resolve);
-      sent.on("error", (error) => reject(new Error(`${method} ${this.server.host}${path}: ${error.message}`, { cause: error })));
+      sent.on("error", (error) =>
+        reject(new Error(`${method} ${this.server.host}${path}: ${error.message}`, { cause: error })),
+      );
       sent.end(body);
     });
   }

@@ -79,7 +79,9 @@ export class Bench {
   /** Makes another namespace of this lab: lab-<name>-<suffix>. Pods can be made in it when this resolves. */
   async makeNamespace(suffix = "", labels: Readonly<Record<string, string>> = {}): Promise<string> {
     const name = suffix ? `${this.namespace}-${suffix}` : this.namespace;
-    await this.api.apply(adopt({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...labels } } }, this.lab, ""));
+    await this.api.apply(
+      adopt({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...labels } } }, this.lab, ""),
+    );
     await this.until(
       `the default service account of namespace ${name}`,
       () => this.api.find("ServiceAccount", "default", name),

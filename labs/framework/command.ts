@@ -15,7 +15,11 @@ export interface CommandOptions {
   readonly signal?: AbortSignal;
 }
 
-export function command(program: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export function command(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   const seconds = options.timeoutSeconds ?? 30;
   const bounds = [AbortSignal.timeout(seconds * 1000), ...(options.signal ? [options.signal] : [])];
   return new Promise((resolve) => {

@@ -19,7 +19,13 @@ export interface EtcdEntry {
 
 interface RangeAnswer {
   readonly header: { readonly revision: number };
-  readonly kvs?: readonly { key: string; value?: string; create_revision: number; mod_revision: number; version: number }[];
+  readonly kvs?: readonly {
+    key: string;
+    value?: string;
+    create_revision: number;
+    mod_revision: number;
+    version: number;
+  }[];
   readonly count?: number;
 }
 
@@ -72,7 +78,9 @@ export const registryKey = (...parts: readonly string[]): string => `/registry/$
  */
 export function storedType(value: Buffer): { apiVersion: string; kind: string } {
   if (value.subarray(0, 4).toString("latin1") !== "k8s\0")
-    throw new Error(`the value does not start with k8s\\0 but with ${JSON.stringify(value.subarray(0, 12).toString("latin1"))}`);
+    throw new Error(
+      `the value does not start with k8s\\0 but with ${JSON.stringify(value.subarray(0, 12).toString("latin1"))}`,
+    );
   const typeMeta = lengthDelimited(value, 4, 1);
   const apiVersion = lengthDelimited(typeMeta.bytes, 0, 1);
   const kind = lengthDelimited(typeMeta.bytes, apiVersion.end, 2);

@@ -15,11 +15,15 @@ export const atLeast = (limit: number): Condition<number> => condition(`≥ ${li
 export const between = (low: number, high: number): Condition<number> =>
   condition(`${low} … ${high}`, (n) => n >= low && n <= high);
 export const contains = (part: string): Condition<string> => condition(`contains “${part}”`, (s) => s.includes(part));
-export const lacks = (part: string): Condition<string> => condition(`does not contain “${part}”`, (s) => !s.includes(part));
-export const startsWith = (head: string): Condition<string> => condition(`starts with “${head}”`, (s) => s.startsWith(head));
+export const lacks = (part: string): Condition<string> =>
+  condition(`does not contain “${part}”`, (s) => !s.includes(part));
+export const startsWith = (head: string): Condition<string> =>
+  condition(`starts with “${head}”`, (s) => s.startsWith(head));
 export const matches = (pattern: RegExp): Condition<string> => condition(`matches ${pattern}`, (s) => pattern.test(s));
 export const oneOf = <T>(...values: readonly T[]): Condition<T> =>
-  condition(`one of ${values.map((v) => JSON.stringify(v)).join(", ")}`, (v) => values.some((x) => isDeepStrictEqual(x, v)));
+  condition(`one of ${values.map((v) => JSON.stringify(v)).join(", ")}`, (v) =>
+    values.some((x) => isDeepStrictEqual(x, v)),
+  );
 export const otherThan = <T>(value: T): Condition<T> =>
   condition(`other than ${JSON.stringify(value)}`, (v) => !isDeepStrictEqual(v, value));
 /** Any condition, in words. */
@@ -39,8 +43,15 @@ export interface Claim {
 
 /** Compares what was observed with what was predicted; undefined is kept as null, as JSON has it. */
 export function judge<T>(text: string, observed: T, predicted: Prediction<T>): Claim {
-  if (isCondition(predicted)) return { text, predicted: predicted.text, observed: observed ?? null, holds: predicted.holds(observed) };
-  return { text, predicted: predicted ?? null, observed: observed ?? null, holds: isDeepStrictEqual(plain(observed), plain(predicted)) };
+  const kept = typeof observed === "number" ? Math.round(observed * 1000) / 1000 : (observed ?? null);
+  if (isCondition(predicted))
+    return { text, predicted: predicted.text, observed: kept, holds: predicted.holds(observed) };
+  return {
+    text,
+    predicted: predicted ?? null,
+    observed: kept,
+    holds: isDeepStrictEqual(plain(observed), plain(predicted)),
+  };
 }
 
 /** Through JSON, so that undefined fields and class instances do not matter. */

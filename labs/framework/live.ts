@@ -32,7 +32,13 @@ export class Live<K extends Kind> {
   ) {}
 
   /** Starts watching; the objects that exist already are there when this resolves. */
-  static async start<K extends Kind>(api: Api, kind: K, where: Where, timeline: Timeline, signal: AbortSignal): Promise<Live<K>> {
+  static async start<K extends Kind>(
+    api: Api,
+    kind: K,
+    where: Where,
+    timeline: Timeline,
+    signal: AbortSignal,
+  ): Promise<Live<K>> {
     const live = new Live(api, kind, where, timeline, signal);
     const resourceVersion = await live.relist();
     void live.follow(resourceVersion);
@@ -41,7 +47,9 @@ export class Live<K extends Kind> {
 
   /** The objects as last seen, by name. */
   get items(): readonly Stored<K>[] {
-    return [...this.byUid.values()].sort((a, b) => a.metadata.name.localeCompare(b.metadata.name, "en", { numeric: true }));
+    return [...this.byUid.values()].sort((a, b) =>
+      a.metadata.name.localeCompare(b.metadata.name, "en", { numeric: true }),
+    );
   }
 
   /** The object of this name as last seen. */
@@ -53,7 +61,11 @@ export class Live<K extends Kind> {
    * @returns the objects once they are as wanted. What was written before the call is taken into account.
    * @throws WaitError after `within` seconds, with what was last seen.
    */
-  async until(what: string, wanted: (items: readonly Stored<K>[]) => boolean, within: number): Promise<readonly Stored<K>[]> {
+  async until(
+    what: string,
+    wanted: (items: readonly Stored<K>[]) => boolean,
+    within: number,
+  ): Promise<readonly Stored<K>[]> {
     await this.catchUp();
     return this.next(what, () => wanted(this.items), within);
   }
@@ -98,7 +110,9 @@ export class Live<K extends Kind> {
       return seen !== undefined && seen >= BigInt(metadata.resourceVersion);
     });
     const at = BigInt(list.resourceVersion);
-    return brought && this.items.every(({ metadata }) => present.has(metadata.uid) || BigInt(metadata.resourceVersion) > at);
+    return (
+      brought && this.items.every(({ metadata }) => present.has(metadata.uid) || BigInt(metadata.resourceVersion) > at)
+    );
   }
 
   private async relist(): Promise<string> {
@@ -107,7 +121,8 @@ export class Live<K extends Kind> {
     for (const [uid, old] of this.byUid) if (!present.has(uid)) this.note("DELETED", old);
     for (const item of items) {
       const known = this.byUid.get(item.metadata.uid);
-      if (known?.metadata.resourceVersion !== item.metadata.resourceVersion) this.note(known ? "MODIFIED" : "ADDED", item);
+      if (known?.metadata.resourceVersion !== item.metadata.resourceVersion)
+        this.note(known ? "MODIFIED" : "ADDED", item);
     }
     return resourceVersion;
   }

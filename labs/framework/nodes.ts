@@ -1,7 +1,9 @@
 /** Commands on the machines, over the stack's own SSH configuration (host keys pinned). */
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { command, type CommandResult } from "./command";
 
 /** Access to the machines of a stack. */
@@ -27,19 +29,42 @@ export class Nodes {
   }
 
   /** Runs a shell command as root; a code other than 0 is an answer. Text for stdin may be secret: it is on no command line. */
-  async run(node: string, script: string, options: { input?: string; timeoutSeconds?: number } = {}): Promise<CommandResult> {
-    const input = options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
+  async run(
+    node: string,
+    script: string,
+    options: { input?: string; timeoutSeconds?: number } = {},
+  ): Promise<CommandResult> {
+    const input =
+      options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
     const { timeoutSeconds = 30 } = options;
     const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], { input, timeoutSeconds });
-    if (result.code === 255 || result.code === -1) throw new Error(`ssh ${node}: ${result.stderr.trim() || "no answer"}`);
+    if (result.code === 255 || result.code === -1)
+      throw new Error(`ssh ${node}: ${result.stderr.trim() || "no answer"}`);
     return result;
   }
 
   /** Standard output of a command that must succeed. */
-  async output(node: string, script: string, options: { input?: string; timeoutSeconds?: number } = {}): Promise<string> {
+  async output(
+    node: string,
+    script: string,
+    options: { input?: string; timeoutSeconds?: number } = {},
+  ): Promise<string> {
     const { code, stdout, stderr } = await this.run(node, script, options);
-    if (code !== 0) throw new Error(`"${script.split("\n")[0]}" on ${node} ended with ${code}: ${(stderr || stdout).trim().slice(-400)}`);
+    if (code !== 0)
+      throw new Error(
+        `"${script.split("\n")[0]}" on ${node} ended with ${code}: ${(stderr || stdout).trim().slice(-400)}`,
+      );
     return stdout;
+  }
+
+  /** A connection to host:port as this machine sees it, through SSH: what `ssh -W` makes. The caller destroys it. */
+  tunnel(node: string, host: string, port: number): Duplex {
+    const child = spawn("ssh", [...this.options(), "-W", `${host}:${port}`, node], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin });
+    duplex.on("close", () => child.kill());
+    return duplex;
   }
 
   /** Ends the shared connections. */
@@ -49,7 +74,13 @@ export class Nodes {
   }
 
   private options(): string[] {
-    const shared = ["ControlMaster=auto", `ControlPath=${this.sockets}/%C`, "ControlPersist=60", "BatchMode=yes", "ConnectTimeout=8"];
+    const shared = [
+      "ControlMaster=auto",
+      `ControlPath=${this.sockets}/%C`,
+      "ControlPersist=60",
+      "BatchMode=yes",
+      "ConnectTimeout=8",
+    ];
     return ["-F", this.config, ...shared.flatMap((option) => ["-o", option])];
   }
 }

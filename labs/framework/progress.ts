@@ -6,7 +6,19 @@ import type { Phase } from "./timeline";
 import { brief } from "./wait";
 
 export class Progress {
-  constructor(private readonly write: (line: string) => void = (line) => console.log(line)) {}
+  /** Lines that belong below the step under way. */
+  private held: string[] | undefined;
+
+  /** @param print receives finished lines; @param hint shows what is under way, where the terminal can take it back. */
+  constructor(
+    private readonly print: (line: string) => void = (line) => console.log(line),
+    private readonly hint: (text: string) => void = transient,
+  ) {}
+
+  private write(line: string): void {
+    if (this.held) this.held.push(line);
+    else this.print(line);
+  }
 
   lab(lab: Lab, position: number, count: number): void {
     this.write(`\n${styleText("bold", `${position}/${count}  ${lab.title}`)}  ${styleText("dim", `(${lab.name})`)}`);
@@ -15,22 +27,30 @@ export class Progress {
 
   async step<T>(phase: Phase, title: string, run: () => Promise<T>): Promise<T> {
     const start = performance.now();
-    const line = (mark: string): string => {
+    this.held = [];
+    this.hint(`  … ${phase.padEnd(8)} ${title}`);
+    const end = (mark: string): void => {
       const seconds = `${((performance.now() - start) / 1000).toFixed(1)} s`;
-      return `  ${mark} ${styleText("cyan", phase.padEnd(8))} ${title}  ${styleText("dim", seconds)}`;
+      this.hint("");
+      this.print(`  ${mark} ${styleText("cyan", phase.padEnd(8))} ${title}  ${styleText("dim", seconds)}`);
+      for (const line of this.held ?? []) this.print(line);
+      this.held = undefined;
     };
     try {
       const value = await run();
-      this.write(line(styleText("green", "✓")));
+      end(styleText("green", "✓"));
       return value;
     } catch (error) {
-      this.write(line(styleText("red", "✗")));
+      end(styleText("red", "✗"));
       throw error;
     }
   }
 
   claim(claim: Claim): void {
-    if (claim.holds) return this.write(`    ${styleText("green", "✓")} ${claim.text}: ${styleText("dim", brief(claim.observed, 100))}`);
+    if (claim.holds)
+      return this.write(
+        `    ${styleText("green", "✓")} ${claim.text}: ${styleText("dim", brief(claim.observed, 100))}`,
+      );
     this.write(`    ${styleText("red", "✗")} ${claim.text}`);
     this.write(`        predicted: ${brief(claim.predicted)}`);
     this.write(`        observed:  ${brief(claim.observed)}`);
@@ -49,4 +69,9 @@ export class Progress {
     };
     this.write(`${words[result.verdict]}  ${styleText("dim", `${result.seconds.toFixed(0)} s`)}`);
   }
+}
+
+/** Shows a text until the next one; only where a person watches. */
+function transient(text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
 }

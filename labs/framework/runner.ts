@@ -45,7 +45,12 @@ export async function runLabs(
 }
 
 /** Runs one lab. Never throws: what goes wrong is its verdict. */
-export async function runLab(lab: Lab, cluster: Cluster, progress: Progress, interrupted: AbortSignal): Promise<LabResult> {
+export async function runLab(
+  lab: Lab,
+  cluster: Cluster,
+  progress: Progress,
+  interrupted: AbortSignal,
+): Promise<LabResult> {
   const startedAt = new Date().toISOString();
   const timeline = new Timeline();
   const journal = new Journal(join(cluster.dir, "labs-journal.json"));
@@ -94,7 +99,10 @@ export async function runLab(lab: Lab, cluster: Cluster, progress: Progress, int
     faults.push(`could not be restored: ${explain(error)}`);
   }
   const broken = bench.claims.filter((claim) => !claim.holds);
-  if (broken.length) faults.push(`${broken.length} of ${bench.claims.length} claims did not hold: ${broken.map((c) => c.text).join("; ")}`);
+  if (broken.length)
+    faults.push(
+      `${broken.length} of ${bench.claims.length} claims did not hold: ${broken.map((c) => c.text).join("; ")}`,
+    );
   return faults.length ? result("failed", faults.join(" · ")) : result("passed");
 }
 
@@ -115,12 +123,18 @@ async function restore(
   bench: Bench,
 ): Promise<void> {
   await undoAll(cluster, journal, (text) => progress.note(text));
-  await until("the API server to answer", () => sweep(cluster.api, lab.name), () => true, { within: 120, every: 1000 });
+  await until(
+    "the API server to answer",
+    () => sweep(cluster.api, lab.name),
+    () => true,
+    { within: 120, every: 1000 },
+  );
   if (!before) return;
   const same = (after: Record<string, unknown>): boolean => isDeepStrictEqual(after, before);
-  const after = await until("the nodes to be as before", () => nodesAsTheyAre(cluster.api), same, { within: 60, every: 500 }).catch(
-    () => nodesAsTheyAre(cluster.api),
-  );
+  const after = await until("the nodes to be as before", () => nodesAsTheyAre(cluster.api), same, {
+    within: 60,
+    every: 500,
+  }).catch(() => nodesAsTheyAre(cluster.api));
   const left = { objects: await leftovers(cluster.api, lab.name), nodesChanged: changed(before, after) };
   const claim = judge("nothing is left behind", left, { objects: [], nodesChanged: [] });
   bench.claims.push(claim);
@@ -128,7 +142,9 @@ async function restore(
 }
 
 const changed = (before: Record<string, unknown>, after: Record<string, unknown>): string[] =>
-  [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => !isDeepStrictEqual(before[name], after[name]));
+  [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (name) => !isDeepStrictEqual(before[name], after[name]),
+  );
 
 function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -5,14 +5,17 @@ import { gone } from "./timeline";
 type Of<K extends Kind> = Stored<K>;
 
 /** Whether a condition such as Ready or Complete is True. */
-export const has = (object: { status?: unknown }, type: string): boolean => conditionOf(object, type)?.status === "True";
+export const has = (object: { status?: unknown }, type: string): boolean =>
+  conditionOf(object, type)?.status === "True";
 
 /** A condition of a status, by its type. */
 export function conditionOf(
   object: { status?: unknown },
   type: string,
 ): { status: string; reason?: string; message?: string; lastTransitionTime?: string } | undefined {
-  const conditions = (object.status as { conditions?: { type: string; status: string; reason?: string; message?: string }[] })?.conditions;
+  const conditions = (
+    object.status as { conditions?: { type: string; status: string; reason?: string; message?: string }[] }
+  )?.conditions;
   return conditions?.find((c) => c.type === type);
 }
 
@@ -37,10 +40,17 @@ const states: { [K in Kind]?: (object: Of<K>) => string } = {
   StatefulSet: (s) => replicas(s.status, s.spec.replicas),
   DaemonSet: (d) => `${d.status.numberReady}/${d.status.desiredNumberScheduled}`,
   Job: (j) =>
-    has(j, "Complete") ? "Complete" : has(j, "Failed") ? "Failed" : `${j.status.active ?? 0} active, ${j.status.succeeded ?? 0} ok`,
+    has(j, "Complete")
+      ? "Complete"
+      : has(j, "Failed")
+        ? "Failed"
+        : `${j.status.active ?? 0} active, ${j.status.succeeded ?? 0} ok`,
   CronJob: (c) => (c.spec.suspend ? "Suspended" : `${c.status.active?.length ?? 0} active`),
   Node: (n) => (has(n, "Ready") ? "Ready" : "NotReady") + (n.spec.unschedulable ? ", cordoned" : ""),
-  ResourceQuota: (q) => Object.entries(q.status.used ?? {}).map(([k, v]) => `${k}=${v}`).join(" "),
+  ResourceQuota: (q) =>
+    Object.entries(q.status.used ?? {})
+      .map(([k, v]) => `${k}=${v}`)
+      .join(" "),
   EndpointSlice: (e) => `${e.endpoints?.filter((x) => x.conditions?.ready).length ?? 0} ready`,
   Lease: (l) => l.spec.holderIdentity?.split("_")[0] ?? "nobody",
 };

@@ -41,12 +41,18 @@ export async function sweep(api: Api, lab: string): Promise<void> {
   const mine = { labels: `${labLabel}=${lab}` };
   for (const namespace of await api.list("Namespace", mine)) await release(api, namespace.metadata.name);
   for (const kind of clusterWide)
-    for (const object of await api.list(kind, mine)) await api.delete(kind, object.metadata.name, undefined, { propagation: "Background" });
+    for (const object of await api.list(kind, mine))
+      await api.delete(kind, object.metadata.name, undefined, { propagation: "Background" });
   for (const node of await api.list("Node")) await cleanNode(api, node);
-  await until(`the objects of lab ${lab} to be gone`, () => leftovers(api, lab), (left) => left.length === 0, {
-    within: 60,
-    every: 500,
-  });
+  await until(
+    `the objects of lab ${lab} to be gone`,
+    () => leftovers(api, lab),
+    (left) => left.length === 0,
+    {
+      within: 60,
+      every: 500,
+    },
+  );
 }
 
 /** Takes the labs' own finalizers off: nothing may hold the namespace. */
@@ -89,7 +95,9 @@ export async function nodesAsTheyAre(api: Api): Promise<Record<string, unknown>>
       metadata.name,
       {
         labels: sorted(metadata.labels ?? {}),
-        taints: (spec.taints ?? []).filter((t) => !t.key.startsWith("node.kubernetes.io/")).map((t) => `${t.key}:${t.effect}`),
+        taints: (spec.taints ?? [])
+          .filter((t) => !t.key.startsWith("node.kubernetes.io/"))
+          .map((t) => `${t.key}:${t.effect}`),
         unschedulable: spec.unschedulable ?? false,
         allocatable: status.allocatable,
         ready: status.conditions?.find((c) => c.type === "Ready")?.status,

@@ -74,7 +74,12 @@ export function spans(changes: readonly Change[], end: number): Span[] {
   return lanes.flatMap((lane) => {
     const own = changes.filter((c) => c.lane === lane);
     return own
-      .map((change, i) => ({ lane, state: change.state, from: change.at, to: Math.max(own[i + 1]?.at ?? end, change.at) }))
+      .map((change, i) => ({
+        lane,
+        state: change.state,
+        from: change.at,
+        to: Math.max(own[i + 1]?.at ?? end, change.at),
+      }))
       .filter((span) => span.state !== gone);
   });
 }

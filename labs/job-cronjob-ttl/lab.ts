@@ -8,7 +8,8 @@ import { conditionOf, has } from "../framework/states";
 
 type Job = Stored<"Job">;
 const policies = ["allow", "forbid", "replace"] as const;
-const scheduledFor = (job: Job): string => job.metadata.annotations?.["batch.kubernetes.io/cronjob-scheduled-timestamp"] ?? "";
+const scheduledFor = (job: Job): string =>
+  job.metadata.annotations?.["batch.kubernetes.io/cronjob-scheduled-timestamp"] ?? "";
 const podsOf = (pods: Live<"Pod">, job: string) => pods.items.filter((p) => p.metadata.labels?.["job-name"] === job);
 const seconds = (from: string, to: string): number => (Date.parse(to) - Date.parse(from)) / 1000;
 
@@ -17,7 +18,9 @@ const mostAtOnce = (pods: Live<"Pod">, job: string): number =>
   Math.max(
     ...pods.history.map(
       ({ items }) =>
-        items.filter((p) => p.metadata.labels?.["job-name"] === job && ["Pending", "Running"].includes(p.status.phase ?? "")).length,
+        items.filter(
+          (p) => p.metadata.labels?.["job-name"] === job && ["Pending", "Running"].includes(p.status.phase ?? ""),
+        ).length,
     ),
   );
 
@@ -36,9 +39,17 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.disturb("meanwhile: four Jobs", () => bench.apply("jobs.yaml"));
 
   await bench.observe("3 completions, 2 at a time", () =>
-    jobs.until("Job batch to be Complete", (items) => items.some((j) => j.metadata.name === "batch" && has(j, "Complete")), 60),
+    jobs.until(
+      "Job batch to be Complete",
+      (items) => items.some((j) => j.metadata.name === "batch" && has(j, "Complete")),
+      60,
+    ),
   );
-  bench.claim("three pods succeeded", [job("batch").status.succeeded, podsOf(pods, "batch").map((p) => p.status.phase)], [3, Array<string>(3).fill("Succeeded")]);
+  bench.claim(
+    "three pods succeeded",
+    [job("batch").status.succeeded, podsOf(pods, "batch").map((p) => p.status.phase)],
+    [3, Array<string>(3).fill("Succeeded")],
+  );
   bench.claim("never more than two at once", mostAtOnce(pods, "batch"), 2);
   bench.claim("the finished pods stay, for their logs", podsOf(pods, "batch").length, 3);
 
@@ -53,23 +64,41 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("its pod went with it", podsOf(pods, "brief").length, 0);
 
   await bench.observe("a Job over its deadline", () =>
-    jobs.until("Job late to have failed", (items) => items.some((j) => j.metadata.name === "late" && has(j, "Failed")), 60),
+    jobs.until(
+      "Job late to have failed",
+      (items) => items.some((j) => j.metadata.name === "late" && has(j, "Failed")),
+      60,
+    ),
   );
   bench.claim("the reason is the deadline", conditionOf(job("late"), "Failed")?.reason, "DeadlineExceeded");
 
   await bench.observe("a Job that only fails", () =>
-    jobs.until("Job broken to have failed", (items) => items.some((j) => j.metadata.name === "broken" && has(j, "Failed")), 90),
+    jobs.until(
+      "Job broken to have failed",
+      (items) => items.some((j) => j.metadata.name === "broken" && has(j, "Failed")),
+      90,
+    ),
   );
-  bench.claim("it gave up after backoffLimit retries", conditionOf(job("broken"), "Failed")?.reason, "BackoffLimitExceeded");
+  bench.claim(
+    "it gave up after backoffLimit retries",
+    conditionOf(job("broken"), "Failed")?.reason,
+    "BackoffLimitExceeded",
+  );
   bench.claim("one try and one retry failed", job("broken").status.failed, 2);
-  const tries = podsOf(pods, "broken").map((p) => p.metadata.creationTimestamp).sort();
+  const tries = podsOf(pods, "broken")
+    .map((p) => p.metadata.creationTimestamp)
+    .sort();
   bench.claim("seconds between the two (the back-off starts at 10)", seconds(tries[0]!, tries[1]!), atLeast(9));
 
   const first = await bench.observe("the minute turns", () =>
     jobs.until("each CronJob to have fired once", (items) => policies.every((p) => firedBy(p, items).length >= 1), 75),
   );
   const fired = policies.map((policy) => firedBy(policy, first)[0]!);
-  bench.claim("each was due at a full minute", fired.map((j) => new Date(scheduledFor(j)).getUTCSeconds()), [0, 0, 0]);
+  bench.claim(
+    "each was due at a full minute",
+    fired.map((j) => new Date(scheduledFor(j)).getUTCSeconds()),
+    [0, 0, 0],
+  );
   bench.claim(
     "seconds after the minute at which the last Job was made",
     Math.max(...fired.map((j) => seconds(scheduledFor(j), j.metadata.creationTimestamp))),
@@ -80,23 +109,42 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.observe("the next minute turns while the work still runs", () =>
     jobs.until(
       "the CronJobs to have dealt with it",
-      (items) => ["allow", "replace"].every((p) => firedBy(p, items).some((j) => scheduledFor(j) > next)) && firedBy("replace", items).length === 1,
+      (items) =>
+        ["allow", "replace"].every((p) => firedBy(p, items).some((j) => scheduledFor(j) > next)) &&
+        firedBy("replace", items).length === 1,
       80,
     ),
   );
   bench.claim("Allow: both run side by side", firedBy("allow").length, 2);
-  bench.claim("Replace: the new one took the old one's place", firedBy("replace").map((j) => scheduledFor(j) > next), [true]);
-  bench.claim("Forbid: the old one runs on, no other was made", firedBy("forbid").map((j) => j.metadata.uid), [fired[1]!.metadata.uid]);
+  bench.claim(
+    "Replace: the new one took the old one's place",
+    firedBy("replace").map((j) => scheduledFor(j) > next),
+    [true],
+  );
+  bench.claim(
+    "Forbid: the old one runs on, no other was made",
+    firedBy("forbid").map((j) => j.metadata.uid),
+    [fired[1]!.metadata.uid],
+  );
   const events = await bench.until(
     "the CronJob's own account of it",
-    () => bench.api.list("Event", { namespace: bench.namespace, fields: "involvedObject.name=forbid,involvedObject.kind=CronJob" }),
+    () =>
+      bench.api.list("Event", {
+        namespace: bench.namespace,
+        fields: "involvedObject.name=forbid,involvedObject.kind=CronJob",
+      }),
     (items) => items.some((e) => e.reason === "JobAlreadyActive"),
     10,
   );
-  bench.claim("and says why", events.some((e) => e.reason === "JobAlreadyActive"), true);
+  bench.claim(
+    "and says why",
+    events.some((e) => e.reason === "JobAlreadyActive"),
+    true,
+  );
 
   await bench.disturb("the CronJobs are suspended", async () => {
-    for (const policy of policies) await bench.api.patch("CronJob", policy, bench.namespace, { spec: { suspend: true } });
+    for (const policy of policies)
+      await bench.api.patch("CronJob", policy, bench.namespace, { spec: { suspend: true } });
   });
 }
 

@@ -34,39 +34,84 @@ async function experiment(bench: Bench): Promise<void> {
     await pods.until("five pods to be Ready", (items) => items.length === 5 && items.every(isReady), 60);
   });
 
-  for (const [selector, predicted] of selectors) bench.claim(`-l '${selector}'`, await names({ labels: selector }), [...predicted]);
+  for (const [selector, predicted] of selectors)
+    bench.claim(`-l '${selector}'`, await names({ labels: selector }), [...predicted]);
 
   await bench.observe("annotations hold what labels may not", async () => {
     bench.claim("an annotation cannot be selected by", await names({ labels: "example.com/owner=ada" }), []);
     const long = { metadata: { labels: { note: "x".repeat(64) }, annotations: { note: "x".repeat(64) } } };
     const refused = await refusal(api.patch("Pod", "tool", namespace, long, { dryRun: true }));
-    bench.claim("a label's value has at most 63 characters", [refused?.status, refused?.message.includes("must be no more than 63")], [422, true]);
-    const annotated = await api.patch("Pod", "tool", namespace, { metadata: { annotations: { note: "any text: 日本, {}, spaces " } } });
-    bench.claim("an annotation takes any text", annotated.metadata.annotations?.["note"], "any text: 日本, {}, spaces ");
+    bench.claim(
+      "a label's value has at most 63 characters",
+      [refused?.status, refused?.message.includes("must be no more than 63")],
+      [422, true],
+    );
+    const annotated = await api.patch("Pod", "tool", namespace, {
+      metadata: { annotations: { note: "any text: 日本, {}, spaces " } },
+    });
+    bench.claim(
+      "an annotation takes any text",
+      annotated.metadata.annotations?.["note"],
+      "any text: 日本, {}, spaces ",
+    );
   });
 
   await bench.observe("fields select by what the system knows", async () => {
     const node = pods.items[0]!.spec.nodeName!;
     const onNode = pods.items.filter((p) => p.spec.nodeName === node).map((p) => p.metadata.name);
     bench.claim("status.phase=Running", await names({ fields: "status.phase=Running" }), basket);
-    bench.claim("spec.nodeName=… finds what runs there", await names({ fields: `spec.nodeName=${node}` }), onNode.sort());
-    bench.claim("fields and labels together", await names({ fields: "metadata.name!=web-dev", labels: "tier=web" }), ["web-prod"]);
+    bench.claim(
+      "spec.nodeName=… finds what runs there",
+      await names({ fields: `spec.nodeName=${node}` }),
+      onNode.sort(),
+    );
+    bench.claim("fields and labels together", await names({ fields: "metadata.name!=web-dev", labels: "tier=web" }), [
+      "web-prod",
+    ]);
     const unsupported = await refusal(api.list("Pod", { namespace, fields: "spec.priority=0" }));
-    bench.claim("other fields are refused", [unsupported?.status, unsupported?.message.includes("field label not supported")], [400, true]);
+    bench.claim(
+      "other fields are refused",
+      [unsupported?.status, unsupported?.message.includes("field label not supported")],
+      [400, true],
+    );
     const setBased = await refusal(api.list("Pod", { namespace, fields: "status.phase in (Running)" }));
     bench.claim("field selectors know no sets", setBased?.status, 400);
   });
 
   await bench.observe("a namespace is a scope for names", async () => {
     const other = await bench.makeNamespace("other");
-    const twin = await api.create<"ConfigMap">({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "twin", namespace }, data: { in: "here" } });
-    const second = await refusal(api.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "twin", namespace } }));
-    await api.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "twin", namespace: other }, data: { in: "there" } });
+    const twin = await api.create<"ConfigMap">({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "twin", namespace },
+      data: { in: "here" },
+    });
+    const second = await refusal(
+      api.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "twin", namespace } }),
+    );
+    await api.create({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "twin", namespace: other },
+      data: { in: "there" },
+    });
     bench.claim("a name is taken once in a namespace", second?.reason, "AlreadyExists");
-    bench.claim("and free in another", (await api.get("ConfigMap", "twin", other)).metadata.uid === twin.metadata.uid, false);
+    bench.claim(
+      "and free in another",
+      (await api.get("ConfigMap", "twin", other)).metadata.uid === twin.metadata.uid,
+      false,
+    );
     const everywhere = await api.list("ConfigMap", { fields: "metadata.name=twin" });
-    bench.claim("a list over all namespaces finds both", everywhere.map((c) => c.metadata.namespace).sort(), [namespace, other].sort());
-    bench.claim("every namespace is labelled with its own name", (await api.get("Namespace", other)).metadata.labels?.["kubernetes.io/metadata.name"], other);
+    bench.claim(
+      "a list over all namespaces finds both",
+      everywhere.map((c) => c.metadata.namespace).sort(),
+      [namespace, other].sort(),
+    );
+    bench.claim(
+      "every namespace is labelled with its own name",
+      (await api.get("Namespace", other)).metadata.labels?.["kubernetes.io/metadata.name"],
+      other,
+    );
     const nodes = await api.list("Node");
     bench.claim("a node is in no namespace", nodes[0]!.metadata.namespace === undefined, true);
   });
@@ -96,21 +141,41 @@ async function adoption(bench: Bench): Promise<void> {
   bench.claim("and made only one more", adopted(pods.items).length, 2);
 
   await bench.disturb("its label is changed", () => relabel("apart"));
-  await bench.observe("it is let go, and replaced", () => pods.until("a replacement", (items) => owned(items) && items.length === 3, 60));
-  bench.claim("the pod runs on, an orphan", [ownerOf(pods.named("stray")), pods.named("stray")!.status.phase], ["nobody", "Running"]);
+  await bench.observe("it is let go, and replaced", () =>
+    pods.until("a replacement", (items) => owned(items) && items.length === 3, 60),
+  );
+  bench.claim(
+    "the pod runs on, an orphan",
+    [ownerOf(pods.named("stray")), pods.named("stray")!.status.phase],
+    ["nobody", "Running"],
+  );
   await slices.until("the Service to follow", () => targets().length === 2 && !targets().includes("stray"), 20);
   bench.claim("the Service dropped it too", targets().includes("stray"), false);
 
   await bench.disturb("the label is put back", () => relabel("adopt"));
-  await bench.observe("three match, two are wanted", () => pods.until("two pods again", (items) => owned(items) && items.length === 2, 60));
+  await bench.observe("three match, two are wanted", () =>
+    pods.until("two pods again", (items) => owned(items) && items.length === 2, 60),
+  );
   bench.claim("one too many was deleted", pods.items.length, 2);
 
   const [set] = await api.list("ReplicaSet", { namespace });
-  const moved = await refusal(api.patch("ReplicaSet", "adopt", namespace, { spec: { selector: { matchLabels: { app: "apart" } } } }));
+  const moved = await refusal(
+    api.patch("ReplicaSet", "adopt", namespace, { spec: { selector: { matchLabels: { app: "apart" } } } }),
+  );
   bench.claim("a selector cannot be changed", moved?.message ?? "", contains("field is immutable"));
-  const mismatch = { ...set!, apiVersion: "apps/v1", kind: "ReplicaSet", metadata: { name: "mismatch", namespace }, spec: { ...set!.spec, selector: { matchLabels: { app: "x" } } } };
+  const mismatch = {
+    ...set!,
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: { name: "mismatch", namespace },
+    spec: { ...set!.spec, selector: { matchLabels: { app: "x" } } },
+  };
   const refused = await refusal(api.create(mismatch));
-  bench.claim("a template must match its own selector", refused?.message ?? "", contains("`selector` does not match template `labels`"));
+  bench.claim(
+    "a template must match its own selector",
+    refused?.message ?? "",
+    contains("`selector` does not match template `labels`"),
+  );
 }
 
 export default {

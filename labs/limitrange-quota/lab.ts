@@ -13,7 +13,11 @@ async function experiment(bench: Bench): Promise<void> {
   const pod = (name: string, resources?: Partial<Resources>): Manifest => {
     const [template] = bench.manifests("pod.yaml");
     const spec = template!["spec"] as { containers: object[] };
-    return { ...template!, metadata: { ...template!.metadata, name }, spec: { ...spec, containers: [{ ...spec.containers[0], ...(resources ? { resources } : {}) }] } };
+    return {
+      ...template!,
+      metadata: { ...template!.metadata, name },
+      spec: { ...spec, containers: [{ ...spec.containers[0], ...(resources ? { resources } : {}) }] },
+    };
   };
 
   await bench.baseline("without rules a pod that asks for nothing gets nothing", async () => {
@@ -24,19 +28,39 @@ async function experiment(bench: Bench): Promise<void> {
 
   await bench.disturb("a LimitRange", () => bench.apply("limits.yaml"));
   await bench.observe("what becomes of pods at admission", async () => {
-    const modest = await bench.until("the LimitRange to be in force", () => api.create<"Pod">(pod("modest"), { dryRun: true }), limited, 10);
+    const modest = await bench.until(
+      "the LimitRange to be in force",
+      () => api.create<"Pod">(pod("modest"), { dryRun: true }),
+      limited,
+      10,
+    );
     bench.claim("defaults are written into the pod", modest.spec.containers[0]!.resources, {
       requests: { cpu: "50m", memory: "32Mi" },
       limits: { cpu: "100m", memory: "64Mi" },
     });
-    bench.claim("and an annotation says who did it", modest.metadata.annotations?.["kubernetes.io/limit-ranger"] ?? "", contains("LimitRanger plugin set"));
+    bench.claim(
+      "and an annotation says who did it",
+      modest.metadata.annotations?.["kubernetes.io/limit-ranger"] ?? "",
+      contains("LimitRanger plugin set"),
+    );
     const own = await api.create<"Pod">(pod("own", { limits: { cpu: "200m", memory: "100Mi" } }), { dryRun: true });
-    bench.claim("limits without requests: the requests equal the limits", own.spec.containers[0]!.resources?.requests, { cpu: "200m", memory: "100Mi" });
+    bench.claim("limits without requests: the requests equal the limits", own.spec.containers[0]!.resources?.requests, {
+      cpu: "200m",
+      memory: "100Mi",
+    });
     const large = await refusal(api.create(pod("large", { limits: { cpu: "600m" } })));
     bench.claim("over the maximum: 403", [large?.status, large?.reason], [403, "Forbidden"]);
-    bench.claim("with a reason that a person can read", large?.message ?? "", contains("maximum cpu usage per Container is 500m, but limit is 600m"));
+    bench.claim(
+      "with a reason that a person can read",
+      large?.message ?? "",
+      contains("maximum cpu usage per Container is 500m, but limit is 600m"),
+    );
     const small = await refusal(api.create(pod("small", { requests: { memory: "4Mi" }, limits: { memory: "64Mi" } })));
-    bench.claim("under the minimum: 403 as well", small?.message ?? "", contains("minimum memory usage per Container is 8Mi, but request is 4Mi"));
+    bench.claim(
+      "under the minimum: 403 as well",
+      small?.message ?? "",
+      contains("minimum memory usage per Container is 8Mi, but request is 4Mi"),
+    );
   });
 
   const quotas = await bench.watch("ResourceQuota");
@@ -48,7 +72,11 @@ async function experiment(bench: Bench): Promise<void> {
     for (const name of ["one", "two", "three"]) await api.create(pod(name));
     await quotas.until("three pods to be counted", ([q]) => q?.status.used?.["pods"] === "3", 20);
   });
-  bench.claim("used is the sum of the injected requests", used(quotas.items[0]!), { pods: "3", "requests.cpu": "150m", "requests.memory": "96Mi" });
+  bench.claim("used is the sum of the injected requests", used(quotas.items[0]!), {
+    pods: "3",
+    "requests.cpu": "150m",
+    "requests.memory": "96Mi",
+  });
 
   const fourth = await bench.observe("the fourth does not", () => refusal(api.create(pod("four"))));
   bench.claim("403", fourth?.status, 403);
@@ -67,15 +95,29 @@ async function experiment(bench: Bench): Promise<void> {
 
   await bench.disturb("a Deployment of four in the full namespace", () => bench.apply("deployment.yaml"));
   const greedy = await bench.observe("nobody gets a 403, so where is it said?", () =>
-    bench.until("the Deployment to tell", () => api.get("Deployment", "greedy", namespace), (d) => conditionOf(d, "ReplicaFailure")?.status === "True", 30),
+    bench.until(
+      "the Deployment to tell",
+      () => api.get("Deployment", "greedy", namespace),
+      (d) => conditionOf(d, "ReplicaFailure")?.status === "True",
+      30,
+    ),
   );
-  bench.claim("in the Deployment's condition ReplicaFailure", conditionOf(greedy, "ReplicaFailure")?.message ?? "", contains("exceeded quota: team"));
+  bench.claim(
+    "in the Deployment's condition ReplicaFailure",
+    conditionOf(greedy, "ReplicaFailure")?.message ?? "",
+    contains("exceeded quota: team"),
+  );
   const events = await api.list("Event", { namespace, fields: "involvedObject.kind=ReplicaSet,reason=FailedCreate" });
   bench.claim("and in the ReplicaSet's events", events[0]?.message ?? "", contains("exceeded quota: team"));
 
   await bench.disturb("the LimitRange goes, the quota stays", () => api.delete("LimitRange", "sizes", namespace));
   const unsized = await bench.observe("a pod that asks for nothing", () =>
-    bench.until("the quota to ask for sizes", () => refusal(api.create(pod("unsized"), { dryRun: true })), (r) => r?.message.includes("must specify") ?? false, 10),
+    bench.until(
+      "the quota to ask for sizes",
+      () => refusal(api.create(pod("unsized"), { dryRun: true })),
+      (r) => r?.message.includes("must specify") ?? false,
+      10,
+    ),
   );
   bench.claim("a quota on cpu makes requests a duty", unsized?.message ?? "", contains("must specify requests.cpu"));
 }

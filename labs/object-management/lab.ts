@@ -30,7 +30,12 @@ async function experiment(bench: Bench): Promise<void> {
 /** Objects by command: each request says what to do, and minds what is there. */
 async function imperative(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
-  const settings = (data: Record<string, string>): Manifest => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "imperative", namespace }, data });
+  const settings = (data: Record<string, string>): Manifest => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "imperative", namespace },
+    data,
+  });
   await bench.observe("imperative: create, create again, replace", async () => {
     const made = await bench.create<"ConfigMap">(settings({ color: "red" }));
     const second = await refusal(bench.create(settings({ color: "red" })));
@@ -38,12 +43,20 @@ async function imperative(bench: Bench): Promise<void> {
     const patched = await api.patch("ConfigMap", "imperative", namespace, { data: { size: "large" } });
     bench.claim("a patch changes what it names and keeps the rest", patched.data, { color: "red", size: "large" });
     const stale = await refusal(api.replace({ ...settings({ color: "blue" }), metadata: made.metadata }));
-    bench.claim("a replacement of what meanwhile changed is refused", [stale?.status, stale?.reason], [409, "Conflict"]);
+    bench.claim(
+      "a replacement of what meanwhile changed is refused",
+      [stale?.status, stale?.reason],
+      [409, "Conflict"],
+    );
     const replaced = await api.replace<"ConfigMap">(settings({ color: "blue" }));
     bench.claim("replace takes the whole object: what it does not name is gone", replaced.data, { color: "blue" });
     const dry = await api.patch("ConfigMap", "imperative", namespace, { data: { color: "green" } }, { dryRun: true });
     const kept = await api.get("ConfigMap", "imperative", namespace);
-    bench.claim("a dry run answers as if, and stores nothing", [dry.data, kept.data], [{ color: "green" }, { color: "blue" }]);
+    bench.claim(
+      "a dry run answers as if, and stores nothing",
+      [dry.data, kept.data],
+      [{ color: "green" }, { color: "blue" }],
+    );
   });
 }
 
@@ -54,12 +67,24 @@ async function withKubectl(bench: Bench): Promise<void> {
   if (!create) return bench.keep("kubectl", "not found on this machine: its claims were left out");
   const settings = () => bench.api.get("ConfigMap", "settings", bench.namespace);
   await bench.observe("kubectl create -f against kubectl apply -f", async () => {
-    bench.claim("create -f leaves no record of what was asked", (await settings()).metadata.annotations?.[lastApplied], undefined);
+    bench.claim(
+      "create -f leaves no record of what was asked",
+      (await settings()).metadata.annotations?.[lastApplied],
+      undefined,
+    );
     const again = await bench.kubectl("create", "-f", file);
     bench.claim("create -f fails the second time", again?.stderr ?? "", contains("AlreadyExists"));
     const applied = await bench.kubectl("apply", "-f", file);
-    bench.claim("apply takes over, with a warning", applied?.stderr ?? "", contains("missing the kubectl.kubernetes.io/last-applied-configuration annotation"));
-    bench.claim("and records what was asked", (await settings()).metadata.annotations?.[lastApplied] ?? "", contains('"currency":"EUR"'));
+    bench.claim(
+      "apply takes over, with a warning",
+      applied?.stderr ?? "",
+      contains("missing the kubectl.kubernetes.io/last-applied-configuration annotation"),
+    );
+    bench.claim(
+      "and records what was asked",
+      (await settings()).metadata.annotations?.[lastApplied] ?? "",
+      contains('"currency":"EUR"'),
+    );
     const unchanged = await bench.kubectl("apply", "-f", file);
     bench.claim("apply may be repeated", unchanged?.stdout.trim(), "configmap/settings unchanged");
   });
@@ -68,7 +93,12 @@ async function withKubectl(bench: Bench): Promise<void> {
 /** Server-side apply: the API server knows who set which field. */
 async function declarative(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
-  const replicas = (count: number): Manifest => ({ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "shop-web", namespace }, spec: { replicas: count } });
+  const replicas = (count: number): Manifest => ({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "shop-web", namespace },
+    spec: { replicas: count },
+  });
   const web = () => api.get("Deployment", "shop-web", namespace);
 
   bench.claim("the applier owns what it applied", ownersOfReplicas(await web()), ["labs"]);
@@ -79,7 +109,9 @@ async function declarative(bench: Bench): Promise<void> {
   bench.claim("which names owner and field", conflict?.message ?? "", contains('conflict with "labs": .spec.replicas'));
   bench.keep("message of the conflict", conflict?.message);
 
-  await bench.disturb("the same value is no conflict: both own it", () => api.apply(replicas(1), { fieldManager: "autoscaler" }));
+  await bench.disturb("the same value is no conflict: both own it", () =>
+    api.apply(replicas(1), { fieldManager: "autoscaler" }),
+  );
   bench.claim("two owners", ownersOfReplicas(await web()), ["autoscaler", "labs"]);
   await bench.disturb("by force", () => api.apply(replicas(2), { fieldManager: "autoscaler", force: true }));
   const forced = await web();
@@ -105,29 +137,54 @@ async function recommendedLabels(bench: Bench): Promise<void> {
     ...(await api.list("Service", where)).map((o) => `Service ${o.metadata.name}`),
     ...(await api.list("ConfigMap", where)).map((o) => `ConfigMap ${o.metadata.name}`),
   ]);
-  bench.claim("app.kubernetes.io/part-of finds the whole application", found, ["Deployment shop-web", "Service shop-web", "ConfigMap shop-settings"]);
-  const front = await api.list("Service", { namespace, labels: "app.kubernetes.io/part-of=shop,app.kubernetes.io/component=frontend" });
-  bench.claim("and component a part of it", front.map((o) => o.metadata.name), ["shop-web"]);
+  bench.claim("app.kubernetes.io/part-of finds the whole application", found, [
+    "Deployment shop-web",
+    "Service shop-web",
+    "ConfigMap shop-settings",
+  ]);
+  const front = await api.list("Service", {
+    namespace,
+    labels: "app.kubernetes.io/part-of=shop,app.kubernetes.io/component=frontend",
+  });
+  bench.claim(
+    "and component a part of it",
+    front.map((o) => o.metadata.name),
+    ["shop-web"],
+  );
 }
 
 /** An API may be served in several versions; etcd holds one. */
 async function storageVersion(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
-  const path = (version: string): string => `/apis/autoscaling/${version}/namespaces/${namespace}/horizontalpodautoscalers`;
+  const path = (version: string): string =>
+    `/apis/autoscaling/${version}/namespaces/${namespace}/horizontalpodautoscalers`;
   await bench.disturb("an autoscaler is written as autoscaling/v1", async () => {
     const scaler = {
       apiVersion: "autoscaling/v1",
       kind: "HorizontalPodAutoscaler",
       metadata: { name: "shop-web" },
-      spec: { scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop-web" }, maxReplicas: 3, targetCPUUtilizationPercentage: 50 },
+      spec: {
+        scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop-web" },
+        maxReplicas: 3,
+        targetCPUUtilizationPercentage: 50,
+      },
     };
     checked(await api.request("POST", path("v1"), { body: scaler }));
   });
-  type Scaler = { spec: { targetCPUUtilizationPercentage?: number; metrics?: { resource: { target: { averageUtilization: number } } }[] } };
+  type Scaler = {
+    spec: {
+      targetCPUUtilizationPercentage?: number;
+      metrics?: { resource: { target: { averageUtilization: number } } }[];
+    };
+  };
   const asV1 = checked(await api.request("GET", `${path("v1")}/shop-web`)) as Scaler;
   const asV2 = checked(await api.request("GET", `${path("v2")}/shop-web`)) as Scaler;
   bench.claim("read as v1, the goal is one field", asV1.spec.targetCPUUtilizationPercentage, 50);
-  bench.claim("read as v2, the same object has a list of metrics", asV2.spec.metrics?.[0]?.resource.target.averageUtilization, 50);
+  bench.claim(
+    "read as v2, the same object has a list of metrics",
+    asV2.spec.metrics?.[0]?.resource.target.averageUtilization,
+    50,
+  );
 
   const read = async (...key: string[]) => {
     const entry = await bench.etcd.get(registryKey(...key, namespace, "shop-web"));
@@ -138,15 +195,24 @@ async function storageVersion(bench: Bench): Promise<void> {
     autoscaler: await read("horizontalpodautoscalers"),
     deployment: await read("deployments"),
   }));
-  bench.claim("etcd holds the autoscaler as v2, though it was written as v1", stored.autoscaler, { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler" });
+  bench.claim("etcd holds the autoscaler as v2, though it was written as v1", stored.autoscaler, {
+    apiVersion: "autoscaling/v2",
+    kind: "HorizontalPodAutoscaler",
+  });
   bench.claim("and the Deployment as apps/v1", stored.deployment, { apiVersion: "apps/v1", kind: "Deployment" });
   const versions = await Promise.all(
     ["v1", "v2"].map(async (version) => {
-      const list = checked(await api.request("GET", `/apis/autoscaling/${version}`)) as { resources: { name: string; storageVersionHash?: string }[] };
+      const list = checked(await api.request("GET", `/apis/autoscaling/${version}`)) as {
+        resources: { name: string; storageVersionHash?: string }[];
+      };
       return list.resources.find((r) => r.name === "horizontalpodautoscalers")?.storageVersionHash ?? "";
     }),
   );
-  bench.claim("discovery tells one storage version for both", versions, such("two equal hashes", ([a, b]) => a === b && a !== ""));
+  bench.claim(
+    "discovery tells one storage version for both",
+    versions,
+    such("two equal hashes", ([a, b]) => a === b && a !== ""),
+  );
 }
 
 export default {

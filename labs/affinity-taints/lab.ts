@@ -1,0 +1,226 @@
+/** Pulling pods to nodes, pushing pods apart, and nodes that push pods away. */
+import type { Bench } from "../framework/bench";
+import { between, contains, otherThan } from "../framework/expectation";
+import type { Stored } from "../framework/kinds";
+import type { Lab } from "../framework/lab";
+import { labPrefix } from "../framework/manifests";
+import { conditionOf, isReady } from "../framework/states";
+
+type Pod = Stored<"Pod">;
+const disk = `${labPrefix}disk`;
+const dedicated = { key: `${labPrefix}dedicated`, value: "team-a", effect: "NoSchedule" };
+const maintenance = { key: `${labPrefix}maintenance`, effect: "NoExecute" };
+
+const whyNot = (pod: Pod | undefined): string => conditionOf(pod ?? {}, "PodScheduled")?.message ?? "";
+const undecided = (pod: Pod): boolean => conditionOf(pod, "PodScheduled")?.reason === "Unschedulable";
+const countByNode = (pods: readonly Pod[]): Record<string, number> => {
+  const counts: Record<string, number> = {};
+  for (const { spec } of pods) if (spec.nodeName) counts[spec.nodeName] = (counts[spec.nodeName] ?? 0) + 1;
+  return counts;
+};
+
+async function experiment(bench: Bench): Promise<void> {
+  const nodes = await bench.api.list("Node");
+  const workers = nodes
+    .filter((n) => !("node-role.kubernetes.io/control-plane" in (n.metadata.labels ?? {})))
+    .map((n) => n.metadata.name)
+    .sort();
+  const [first, second] = workers as [string, string];
+  await attraction(bench, second);
+  await separation(bench, workers);
+  await repulsion(bench, first, second);
+  await eviction(bench, await emptiest(bench, workers));
+}
+
+/** nodeAffinity: required is a filter, preferred is a score. */
+async function attraction(bench: Bench, chosen: string): Promise<void> {
+  const pods = await bench.watch("Pod", { labels: "!app" });
+  await bench.disturb("two pods want a node with an SSD, and no node has the label", () =>
+    bench.apply("attracted.yaml"),
+  );
+  await bench.observe("the scheduler decides", () =>
+    pods.until(
+      "both pods to be decided on",
+      (items) => items.length === 2 && undecided(pods.named("must")!) && isReady(pods.named("would-like")!),
+      45,
+    ),
+  );
+  bench.claim("required: stuck", whyNot(pods.named("must")), contains("didn't match Pod's node affinity/selector"));
+  bench.claim("preferred: placed all the same", pods.named("would-like")!.status.phase, "Running");
+
+  await bench.disturb(`${chosen} gets the label, and the second pod is made anew`, async () => {
+    await bench.api.patch("Node", chosen, undefined, { metadata: { labels: { [disk]: "ssd" } } });
+    await bench.api.delete("Pod", "would-like", bench.namespace);
+    await pods.until("the old pod to be gone", () => !pods.named("would-like"), 20);
+    await bench.apply("attracted.yaml");
+  });
+  await bench.observe("both are drawn there", () =>
+    pods.until("both to be Ready", (items) => items.length === 2 && items.every(isReady), 45),
+  );
+  bench.claim(
+    "required: bound to the labelled node, without being made anew",
+    pods.named("must")!.spec.nodeName,
+    chosen,
+  );
+  bench.claim("preferred: drawn to it as well", pods.named("would-like")!.spec.nodeName, chosen);
+  await bench.disturb("the label is taken away", () =>
+    bench.api.patch("Node", chosen, undefined, { metadata: { labels: { [disk]: null } } }),
+  );
+  await bench.observe("two seconds later", async () => {
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await pods.catchUp();
+  });
+  bench.claim("IgnoredDuringExecution: who runs there stays", pods.items.filter(isReady).length, 2);
+}
+
+/** podAntiAffinity and topology spread: pods that look at other pods. */
+async function separation(bench: Bench, workers: readonly string[]): Promise<void> {
+  const apart = await bench.watch("Pod", { labels: "app=apart" });
+  const places = workers.length;
+  await bench.disturb("one replica more than there are workers, none to share a machine", () =>
+    bench.apply("apart.yaml", (object) => {
+      object["spec"] = { ...(object["spec"] as object), replicas: places + 1 };
+    }),
+  );
+  await bench.observe("each finds a machine but the last", () =>
+    apart.until(
+      "all but one to be Ready",
+      (items) => items.filter(isReady).length === places && items.some(undecided),
+      60,
+    ),
+  );
+  bench.claim("one replica per worker", Object.values(countByNode(apart.items)), Array<number>(places).fill(1));
+  bench.claim(
+    "the last has nowhere to go",
+    whyNot(apart.items.find(undecided)),
+    contains("didn't match pod anti-affinity rules"),
+  );
+
+  const even = await bench.watch("Pod", { labels: "app=even" });
+  await bench.disturb("replicas under a topology spread constraint", () =>
+    bench.apply("even.yaml", (object) => {
+      object["spec"] = { ...(object["spec"] as object), replicas: 2 * places };
+    }),
+  );
+  await bench.observe("they are spread", () =>
+    even.until("all to be Ready", (items) => items.length === 2 * places && items.every(isReady), 60),
+  );
+  bench.claim(
+    "the same number on every worker",
+    countByNode(even.items),
+    Object.fromEntries(workers.map((w) => [w, 2])),
+  );
+  for (const name of ["apart", "even"])
+    await bench.api.delete("Deployment", name, bench.namespace, { propagation: "Background" });
+}
+
+/** NoSchedule: the node takes no more, unless tolerated; who is there stays. */
+async function repulsion(bench: Bench, first: string, second: string): Promise<void> {
+  const pods = await bench.watch("Pod", { labels: "app=guest" });
+  const guest = (name: string, spec: object) => {
+    const [pod] = bench.manifests("guests.yaml");
+    return { ...pod!, metadata: { ...pod!.metadata, name }, spec: { ...(pod!["spec"] as object), ...spec } };
+  };
+  const toSecond = { nodeSelector: { "kubernetes.io/hostname": second } };
+  const toleration = {
+    tolerations: [{ key: dedicated.key, operator: "Equal", value: dedicated.value, effect: dedicated.effect }],
+  };
+  await bench.baseline(`a pod runs on ${second}`, async () => {
+    await bench.create(guest("early", toSecond));
+    await pods.until("pod early to be Ready", (items) => items.some(isReady), 45);
+  });
+  await bench.disturb(`${second} is tainted: for team-a only`, () => taint(bench, second, dedicated));
+  await bench.observe("newcomers", async () => {
+    await bench.create(guest("refused", toSecond));
+    await bench.create(guest("elsewhere", {}));
+    await bench.create(guest("tolerant", { ...toSecond, ...toleration }));
+    await pods.until(
+      "all to be decided on",
+      (items) => items.length === 4 && items.every((p) => isReady(p) || undecided(p)),
+      45,
+    );
+  });
+  bench.claim("who tolerates nothing is refused", whyNot(pods.named("refused")), contains("untolerated taint"));
+  bench.claim("or goes elsewhere", pods.named("elsewhere")!.spec.nodeName, otherThan(second));
+  bench.claim("who tolerates the taint may come", pods.named("tolerant")!.spec.nodeName, second);
+  bench.claim("who was there before stays", isReady(pods.named("early")!), true);
+  await bench.disturb("the taint is removed", () => taint(bench, second));
+  await bench.observe("the refused pod gets its place", () =>
+    pods.until("it to be Ready", (items) => items.every(isReady), 45),
+  );
+  bench.claim("without anybody touching it", pods.named("refused")!.spec.nodeName, second);
+  bench.keep("workers", [first, second]);
+  for (const pod of pods.items) await bench.api.delete("Pod", pod.metadata.name, bench.namespace);
+  await pods.until("the guests to be gone", (items) => items.length === 0, 30);
+}
+
+/** NoExecute: the node also sends away who is there. */
+async function eviction(bench: Bench, node: string): Promise<void> {
+  const pods = await bench.watch("Pod", { labels: "app=guest" });
+  await bench.baseline(`three pods on ${node}`, async () => {
+    await bench.apply("guests.yaml", (pod) => {
+      pod["spec"] = { ...(pod["spec"] as object), nodeSelector: { "kubernetes.io/hostname": node } };
+    });
+    await pods.until("three Ready pods", (items) => items.length === 3 && items.every(isReady), 45);
+  });
+  const tainted = bench.timeline.now();
+  await bench.disturb(`${node} is tainted NoExecute`, () => taint(bench, node, maintenance));
+  await bench.observe("who goes, and when", () =>
+    pods.until(
+      "two pods to be evicted",
+      (items) => items.filter((p) => !p.metadata.deletionTimestamp).length === 1,
+      45,
+    ),
+  );
+  const secondsUntilEvicted = (name: string): number =>
+    (pods.history.find(
+      (m) =>
+        m.at >= tainted &&
+        m.object.metadata.name === name &&
+        (m.object.metadata.deletionTimestamp ?? m.type === "DELETED"),
+    )?.at ?? Infinity) - tainted;
+  const lingered = secondsUntilEvicted("lingers");
+  bench.claim("without a toleration: at once (seconds)", secondsUntilEvicted("leaves"), between(0, 3));
+  bench.claim("tolerationSeconds: 5 (seconds)", lingered, between(4.5, 9));
+  bench.claim(
+    "with a toleration: not at all",
+    pods.items.filter((p) => !p.metadata.deletionTimestamp).map((p) => p.metadata.name),
+    ["stays"],
+  );
+  const reason = pods.history.find(
+    (m) => m.object.metadata.name === "lingers" && conditionOf(m.object, "DisruptionTarget"),
+  )?.object;
+  bench.claim("the pod was told why", conditionOf(reason ?? {}, "DisruptionTarget")?.reason, "DeletionByTaintManager");
+  await bench.disturb("the taint is removed", () => taint(bench, node));
+  await bench.observe("what was evicted from kube-system runs again", () =>
+    bench.until(
+      "the Deployments of kube-system to be available",
+      () => bench.api.list("Deployment", { namespace: "kube-system" }),
+      (items) => items.every((d) => (d.status.availableReplicas ?? 0) >= (d.spec.replicas ?? 1)),
+      60,
+    ),
+  );
+}
+
+/** Gives a node this lab's taint, or none. Other taints stay. */
+async function taint(bench: Bench, name: string, own?: { key: string; value?: string; effect: string }): Promise<void> {
+  const node = await bench.api.get("Node", name);
+  const others = (node.spec.taints ?? []).filter((t) => !t.key.startsWith(labPrefix));
+  await bench.api.patch("Node", name, undefined, { spec: { taints: own ? [...others, own] : others } });
+}
+
+/** The worker with the fewest pods of kube-system: NoExecute spares nobody. */
+async function emptiest(bench: Bench, workers: readonly string[]): Promise<string> {
+  const counts = countByNode(await bench.api.list("Pod", { namespace: "kube-system" }));
+  return [...workers].sort((a, b) => (counts[a] ?? 0) - (counts[b] ?? 0))[0]!;
+}
+
+export default {
+  name: "affinity-taints",
+  title: "Affinity, taints, and tolerations",
+  part: "VII · Scheduling",
+  hypothesis:
+    "Affinity is the pod's wish and works through labels; a taint is the node's refusal and works through tolerations. Required rules and NoSchedule act when a pod is placed, NoExecute also on pods that run, after the seconds that they tolerate.",
+  needs: ["two-workers"],
+  experiment,
+} satisfies Lab;

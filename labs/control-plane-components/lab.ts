@@ -1,0 +1,225 @@
+/** What each component of the control plane does: stop it, and see what no longer happens, and what goes on. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Bench } from "../framework/bench";
+import { otherThan, such } from "../framework/expectation";
+import type { Stored } from "../framework/kinds";
+import type { Lab } from "../framework/lab";
+import { isReady } from "../framework/states";
+
+type Component = "kube-scheduler" | "kube-controller-manager" | "kube-apiserver" | "etcd";
+/** How long "nothing happens" is watched. */
+const watched = 4000;
+
+/** A running server of the baseline, as the machine itself sees it. */
+interface Steady {
+  readonly node: string;
+  readonly container: string;
+  readonly service: string;
+}
+
+/** Stops a component on every control-plane machine; returns how to start it again. */
+async function stop(bench: Bench, component: Component): Promise<() => Promise<void>> {
+  const { controllers } = bench.nodes;
+  for (const name of controllers) {
+    await bench.onNode(name, `${component} on ${name}`, {
+      change: `systemctl stop ${component}`,
+      undo: `systemctl start --no-block ${component}`,
+    });
+    bench.timeline.change(`${component} on ${name}`, "stopped");
+  }
+  return async () => {
+    for (const name of [...controllers].reverse()) {
+      await bench.takeBack();
+      bench.timeline.change(`${component} on ${name}`, "running");
+    }
+  };
+}
+
+/** The same container still runs, and answers through the Service: asked on the worker, without the API. */
+async function goesOn(bench: Bench, { node, container, service }: Steady): Promise<string> {
+  const answer = await bench.nodes.run(node, `crictl exec ${container} wget -qO- -T 3 http://${service}/`);
+  return answer.code === 0 && answer.stdout.startsWith("steady-") ? "answers" : `no answer: ${answer.stderr.trim()}`;
+}
+
+async function experiment(bench: Bench): Promise<void> {
+  const { controllers } = bench.nodes;
+  for (const name of controllers)
+    for (const component of ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"])
+      bench.timeline.change(`${component} on ${name}`, "running");
+  const steady = await bench.baseline("a Service with two servers behind it", () => prepare(bench));
+  bench.claim("it answers", await goesOn(bench, steady), "answers");
+  await withoutScheduler(bench);
+  await withoutControllerManager(bench);
+  await withoutApiServer(bench, steady);
+  await withoutEtcd(bench, steady);
+}
+
+async function prepare(bench: Bench): Promise<Steady> {
+  const { api, namespace } = bench;
+  await bench.apply("steady.yaml");
+  const pods = await bench.until(
+    "two Ready servers",
+    () => api.list("Pod", { namespace, labels: "app=steady" }),
+    (items) => items.length === 2 && items.every(isReady),
+    60,
+  );
+  const node = pods[0]!.spec.nodeName!;
+  const container = (
+    await bench.nodes.output(node, `crictl ps -q --label io.kubernetes.pod.name=${pods[0]!.metadata.name}`)
+  ).trim();
+  const service = (await api.get("Service", "steady", namespace)).spec.clusterIP!;
+  await bench.until(
+    "the Service to answer",
+    () => goesOn(bench, { node, container, service }),
+    (answer) => answer === "answers",
+    30,
+  );
+  return { node, container, service };
+}
+
+const holder = async (bench: Bench, lease: string): Promise<Stored<"Lease">["spec"]> =>
+  (await bench.api.get("Lease", lease, "kube-system")).spec;
+
+/** Objects are stored, and no pod is given a node. */
+async function withoutScheduler(bench: Bench): Promise<void> {
+  const { api, namespace } = bench;
+  const late = () => api.get("Pod", "late", namespace);
+  const before = await holder(bench, "kube-scheduler");
+  const start = await bench.disturb("the scheduler stops", () => stop(bench, "kube-scheduler"));
+  const waiting = await bench.observe("a new pod", async () => {
+    await bench.apply("late.yaml");
+    await sleep(watched, undefined, { signal: bench.signal });
+    return late();
+  });
+  bench.claim("it is stored", waiting.status.phase, "Pending");
+  bench.claim(
+    "but nobody places it, or says why not",
+    [waiting.spec.nodeName ?? null, waiting.status.conditions ?? []],
+    [null, []],
+  );
+  await bench.disturb("the scheduler starts", start);
+  const placed = await bench.observe("the pod is placed", () => bench.until("the pod to be Ready", late, isReady, 60));
+  bench.claim("it runs, nobody had to ask again", placed.status.phase, "Running");
+  const after = await holder(bench, "kube-scheduler");
+  bench.claim("another process leads now", after.holderIdentity, otherThan(before.holderIdentity));
+  bench.keep("leader of the scheduler", {
+    before: before.holderIdentity,
+    after: after.holderIdentity,
+    transitions: after.leaseTransitions,
+  });
+}
+
+/** Objects are stored, and nothing follows from them. */
+async function withoutControllerManager(bench: Bench): Promise<void> {
+  const { api, namespace } = bench;
+  const steadyPods = () => api.list("Pod", { namespace, labels: "app=steady" });
+  const start = await bench.disturb("the controller manager stops", () => stop(bench, "kube-controller-manager"));
+  const stale = await bench.observe("a server is deleted, and the Deployment scaled to 3", async () => {
+    const pods = await steadyPods();
+    await api.delete("Pod", pods.at(-1)!.metadata.name, namespace);
+    const scaled = await api.patch("Deployment", "steady", namespace, { spec: { replicas: 3 } });
+    await sleep(watched, undefined, { signal: bench.signal });
+    return {
+      generation: scaled.metadata.generation,
+      deployment: await api.get("Deployment", "steady", namespace),
+      pods: await steadyPods(),
+    };
+  });
+  bench.claim("nothing is replaced", stale.pods.filter(isReady).length, 1);
+  bench.claim(
+    "the wish is stored, but nobody has seen it",
+    [stale.deployment.spec.replicas, stale.deployment.status.observedGeneration === stale.generation],
+    [3, false],
+  );
+  await bench.disturb("the controller manager starts", start);
+  const caught = await bench.observe("it catches up", () =>
+    bench.until("three Ready servers", steadyPods, (items) => items.length === 3 && items.every(isReady), 90),
+  );
+  bench.claim("what was missed is made good: state is compared, not events", caught.length, 3);
+}
+
+/** Nobody can ask or tell; what runs, runs. */
+async function withoutApiServer(bench: Bench, steady: Steady): Promise<void> {
+  const { api } = bench;
+  const start = await bench.disturb("the API server stops", () => stop(bench, "kube-apiserver"));
+  const answer = await bench.observe("asking it", () =>
+    api.request("GET", "/readyz", { timeoutSeconds: 5 }).then(
+      ({ status }) => `status ${status}`,
+      (error: unknown) => (error as Error).message,
+    ),
+  );
+  bench.claim(
+    "there is no answer",
+    answer,
+    such("an error of the connection", (text) => !text.startsWith("status 2")),
+  );
+  bench.claim("pods run on, and the Service answers", await goesOn(bench, steady), "answers");
+  const etcd = await bench.etcd.get(`/registry/namespaces/${bench.namespace}`);
+  bench.claim("the state is safe: etcd still has it", etcd !== undefined, true);
+  await bench.disturb("the API server starts", start);
+  await ready(bench);
+  bench.claim("it serves what was there before", (await api.get("Namespace", bench.namespace)).status.phase, "Active");
+}
+
+/** The API server has no memory of its own. */
+async function withoutEtcd(bench: Bench, steady: Steady): Promise<void> {
+  const { api, namespace } = bench;
+  const before = await api.get("Deployment", "steady", namespace);
+  const start = await bench.disturb("etcd stops", () => stop(bench, "etcd"));
+  const health = await bench.observe("the API server's own view", () =>
+    bench.until(
+      "readyz to fail",
+      () => api.request("GET", "/readyz?verbose", { timeoutSeconds: 10 }),
+      (a) => a.status !== 200,
+      30,
+    ),
+  );
+  bench.claim(
+    "it says that etcd is missing",
+    health.text,
+    such("etcd failed", (text) => /\[-\]etcd(-readiness)? failed/.test(text)),
+  );
+  const written = await api
+    .request("PATCH", `/apis/apps/v1/namespaces/${namespace}/deployments/steady`, {
+      body: { metadata: { annotations: { "example.com/lost": "yes" } } },
+      contentType: "application/merge-patch+json",
+      timeoutSeconds: 6,
+    })
+    .then(
+      ({ status }) => `status ${status}`,
+      () => "no answer in 6 s",
+    );
+  bench.claim(
+    "nothing can be written",
+    written,
+    such("no success", (text) => !text.startsWith("status 2")),
+  );
+  bench.claim("pods run on, and the Service answers", await goesOn(bench, steady), "answers");
+  await bench.disturb("etcd starts", start);
+  await ready(bench);
+  const after = await api.get("Deployment", "steady", namespace);
+  bench.claim("nothing was lost", after.metadata.uid, before.metadata.uid);
+}
+
+/** Waits until every part of the API server is ready, and its controllers have caught up. */
+async function ready(bench: Bench): Promise<void> {
+  await bench.observe("the API is back", () =>
+    bench.until(
+      "readyz to be ok",
+      () => bench.api.request("GET", "/readyz", { timeoutSeconds: 5 }),
+      (a) => a.status === 200,
+      90,
+    ),
+  );
+}
+
+export default {
+  name: "control-plane-components",
+  title: "The control plane: what each component does when it is missed",
+  part: "I–III · The cluster by hand",
+  hypothesis:
+    "Each component does one thing and none commands another: they all read and write the API. Without the scheduler pods wait, without the controller manager wishes wait, without the API server or etcd nobody can ask; and through all of it what runs goes on running.",
+  needs: ["nodes"],
+  limit: 420,
+  experiment,
+} satisfies Lab;

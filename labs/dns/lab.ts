@@ -1,0 +1,135 @@
+/** How a name becomes an address: the pod's resolv.conf, the search list, CoreDNS, and what is behind it. */
+import type { Bench } from "../framework/bench";
+import { atMost, contains, such } from "../framework/expectation";
+import type { Lab } from "../framework/lab";
+import { addressesIn } from "../framework/lookup";
+import { isReady } from "../framework/states";
+
+async function experiment(bench: Bench): Promise<void> {
+  const { api, namespace } = bench;
+  const pods = await bench.watch("Pod");
+  await bench.baseline("two Services, and pods to ask from", async () => {
+    await bench.apply("names.yaml");
+    await pods.until("four Ready pods", (items) => items.length === 4 && items.every(isReady), 60);
+  });
+  const dns = (await api.get("Service", "kube-dns", "kube-system")).spec.clusterIP!;
+  const domain = "svc.cluster.local";
+  const plain = (await api.get("Service", "plain", namespace)).spec.clusterIP!;
+  const servers = pods.items.filter((p) => p.metadata.labels?.["app"] === "named").map((p) => p.status.podIP!);
+  const ask = async (name: string, type = "a"): Promise<{ code: number; text: string; addresses: string[] }> => {
+    const { code, stdout, stderr } = await api.exec("asker", namespace, ["nslookup", `-type=${type}`, name]);
+    return { code, text: stdout + stderr, addresses: addressesIn(stdout) };
+  };
+  const found = async (name: string): Promise<string[]> => (await ask(name)).addresses;
+
+  const conf = await bench.observe("the pod's resolv.conf", () => bench.exec("asker", "cat", "/etc/resolv.conf"));
+  bench.claim("it asks the Service kube-dns", conf, contains(`nameserver ${dns}`));
+  bench.claim(
+    "it searches its own namespace first",
+    conf,
+    contains(`search ${namespace}.${domain} ${domain} cluster.local`),
+  );
+  bench.claim("names of fewer than five dots are searched first", conf, contains("ndots:5"));
+
+  await bench.observe("Services by their full names", async () => {
+    await bench.until(
+      "CoreDNS to know the Service",
+      () => found(`plain.${namespace}.${domain}`),
+      (list) => list.length > 0,
+      30,
+    );
+    bench.claim("an ordinary Service is one address: its own", await found(`plain.${namespace}.${domain}`), [plain]);
+    bench.claim("a headless one is its pods", await found(`headless.${namespace}.${domain}`), [...servers].sort());
+    const srv = await ask(`_http._tcp.plain.${namespace}.${domain}`, "srv");
+    bench.claim(
+      "a named port has an SRV record",
+      srv.text,
+      such("port 80 of the Service", (text) => new RegExp(`\\b80\\s+plain\\.${namespace}`).test(text)),
+    );
+    const dashed = servers[0]!.replaceAll(".", "-");
+    bench.claim("a pod is found by its address in dashes", await found(`${dashed}.${namespace}.pod.cluster.local`), [
+      servers[0]!,
+    ]);
+    bench.claim("kubernetes.default is the API server's Service", await found(`kubernetes.default.${domain}`), [
+      (await api.get("Service", "kubernetes", "default")).spec.clusterIP!,
+    ]);
+  });
+
+  await bench.observe("short names, by the search list", async () => {
+    const page = async (host: string) =>
+      (await api.exec("asker", namespace, ["wget", "-qO-", "-T", "5", `http://${host}/hostname`])).stdout;
+    bench.claim(
+      "the Service's name alone, within its namespace",
+      await page("plain"),
+      such("one of the two servers", (name) => name.startsWith("named-")),
+    );
+    bench.claim(
+      "with its namespace",
+      await page(`plain.${namespace}`),
+      such("one of the two servers", (name) => name.startsWith("named-")),
+    );
+  });
+
+  await bench.observe("names that are not there", async () => {
+    const missing = await ask(`nobody.${namespace}.${domain}.`);
+    bench.claim("within the cluster: NXDOMAIN", missing.text, contains("NXDOMAIN"));
+    const start = Date.now();
+    const outside = await ask("kubernetes.io.");
+    const verdict = outside.addresses.length
+      ? "answered"
+      : (/NXDOMAIN|REFUSED|SERVFAIL|No answer/i.exec(outside.text)?.[0] ?? "no answer");
+    bench.keep("an outside name", { verdict, seconds: (Date.now() - start) / 1000 });
+    bench.claim(
+      "an outside name is answered or refused in time, not sent in a circle (seconds)",
+      Math.round((Date.now() - start) / 1000),
+      atMost(12),
+    );
+    const coredns = await api.list("Pod", { namespace: "kube-system", labels: "k8s-app=kube-dns" });
+    const loops = await Promise.all(
+      coredns.map(async (p) => (await api.logs(p.metadata.name, "kube-system")).includes("Loop")),
+    );
+    bench.claim("CoreDNS has seen no loop", loops.some(Boolean), false);
+  });
+
+  const own = await bench.observe("dnsPolicy: Default", () => bench.exec("as-the-node", "cat", "/etc/resolv.conf"));
+  bench.claim("asks what the node asks, not the cluster", own.includes(dns), false);
+
+  const moved = await bench.disturb("a server is deleted", async () => {
+    const victim = pods.items.find((p) => p.metadata.labels?.["app"] === "named")!;
+    await api.delete("Pod", victim.metadata.name, namespace);
+    await pods.until(
+      "a new server",
+      (items) =>
+        items.length === 4 && items.every(isReady) && !items.some((p) => p.metadata.uid === victim.metadata.uid),
+      30,
+    );
+    return pods.items
+      .filter((p) => p.metadata.labels?.["app"] === "named")
+      .map((p) => p.status.podIP!)
+      .sort();
+  });
+  const asked = bench.timeline.now();
+  const now = await bench.observe("the headless name follows", () =>
+    bench.until(
+      "the new set of addresses",
+      () => found(`headless.${namespace}.${domain}`),
+      (list) => JSON.stringify(list) === JSON.stringify(moved),
+      60,
+    ),
+  );
+  bench.claim("it is the new set", now, moved);
+  bench.claim(
+    "after at most the records' time to live, 30 s (seconds)",
+    Math.round(bench.timeline.now() - asked),
+    atMost(35),
+  );
+}
+
+export default {
+  name: "dns",
+  title: "DNS: how a name becomes an address",
+  part: "I–III · The cluster by hand",
+  hypothesis:
+    "A pod asks one address for every name, and completes short names by itself. CoreDNS answers for the cluster from what the API knows at that moment, and passes all other names on.",
+  experiment,
+} satisfies Lab;

@@ -1,0 +1,183 @@
+/** A packet's way from pod to pod, and through a Service: every hop read where it happens. */
+import type { Bench } from "../framework/bench";
+import { contains, such } from "../framework/expectation";
+import type { Manifest, Stored } from "../framework/kinds";
+import type { Lab } from "../framework/lab";
+import type { Live } from "../framework/live";
+import { isReady } from "../framework/states";
+import { endpointsOf } from "./rules";
+
+interface Route {
+  readonly dst: string;
+  readonly dev: string;
+  readonly gateway?: string;
+}
+
+/** Rules of kube-proxy in the mode in which it runs. */
+const listRules = `if [ "$(curl -s -m 3 http://127.0.0.1:10249/proxyMode)" = nftables ]; then nft list table ip kube-proxy; else iptables-save -t nat; fi`;
+
+async function experiment(bench: Bench): Promise<void> {
+  const { nodes } = bench;
+  const [near, far] = nodes.workers as readonly [string, string];
+  const pods = await bench.watch("Pod");
+  await bench.baseline("a client and a server on one worker, a server on another", async () => {
+    await bench.apply("ends.yaml", (object) => place(object, near, far));
+    await pods.until("three Ready pods", (items) => items.length === 3 && items.every(isReady), 60);
+  });
+  const address = (name: string): string => pods.named(name)!.status.podIP!;
+  await fromPodToPod(bench, address, near, far);
+  await throughService(bench, pods, near);
+}
+
+/** server-0 and the client go to the near worker, server-1 to the far one. */
+function place(object: Manifest, near: string, far: string): void {
+  if (object.kind !== "Pod") return;
+  object["spec"] = {
+    ...(object["spec"] as object),
+    nodeSelector: { "kubernetes.io/hostname": object.metadata.name === "server-1" ? far : near },
+  };
+}
+
+async function fromPodToPod(bench: Bench, address: (name: string) => string, near: string, far: string): Promise<void> {
+  const { nodes } = bench;
+  const subnetOf = async (node: string): Promise<string> =>
+    /"subnet":\s*"([^"]+)"/.exec(await nodes.output(node, "cat /etc/cni/net.d/*.conf*"))?.[1] ?? "";
+  const subnets = { near: await subnetOf(near), far: await subnetOf(far) };
+  const gateway = subnets.near.replace(/0\/24$/, "1");
+  bench.keep("pod networks", subnets);
+
+  const inPod = await bench.observe("first hop: out of the pod", () => bench.exec("client", "ip", "route"));
+  bench.claim("the pod's only way out is its node's bridge", inPod, contains(`default via ${gateway}`));
+  const route = async (to: string): Promise<Route> =>
+    (JSON.parse(await nodes.output(near, `ip -j route get ${to}`)) as Route[])[0]!;
+  const [local, remote] = await bench.observe(
+    "second hop: the node's routes",
+    async () => [await route(address("server-0")), await route(address("server-1"))] as const,
+  );
+  bench.keep("routes on the node", { toItsOwnPod: local, toTheOtherNodesPod: remote });
+  bench.claim("to a pod of its own: over the bridge, no router", [local.dev, local.gateway ?? null], ["cni0", null]);
+  bench.claim("to a pod elsewhere: out of the machine's own card", remote.dev === "cni0", false);
+  bench.claim(
+    "the address tells the node: each pod's is of its node's network",
+    [inNetwork(address("server-0"), subnets.near), inNetwork(address("server-1"), subnets.far)],
+    [true, true],
+  );
+  const devices = await nodes.output(near, "ip -j -d link show");
+  bench.claim(
+    "there is no tunnel: the packet travels as it is",
+    (JSON.parse(devices) as { linkinfo?: { info_kind?: string } }[]).filter((d) =>
+      ["vxlan", "ipip", "wireguard", "geneve"].includes(d.linkinfo?.info_kind ?? ""),
+    ).length,
+    0,
+  );
+
+  const seen = await bench.observe("last hop: what the far server sees", () =>
+    bench.exec("client", "wget", "-qO-", "-T", "3", `http://${address("server-1")}:8080/clientip`),
+  );
+  bench.claim("the client's own pod address: nothing was translated", seen.split(":")[0], address("client"));
+}
+
+async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Promise<void> {
+  const { api, nodes, namespace } = bench;
+  const slices = await bench.watch("EndpointSlice", { labels: "kubernetes.io/service-name=server" });
+  const clusterIp = (await api.get("Service", "server", namespace)).spec.clusterIP!;
+  const rules = () => nodes.output(near, listRules);
+  const inRules = async (): Promise<string[]> => endpointsOf(await rules(), clusterIp, 80);
+  const wget = (url: string) => api.exec("client", namespace, ["wget", "-qO-", "-T", "3", url]);
+
+  const interfaces = await bench.observe("where the Service's address is", async () =>
+    Promise.all(nodes.workers.map((node) => nodes.output(node, "ip -4 addr show"))),
+  );
+  bench.claim(
+    "on no machine's interface",
+    interfaces.some((text) => text.includes(`${clusterIp}/`)),
+    false,
+  );
+  const endpoints = (items: readonly Stored<"EndpointSlice">[]): string[] =>
+    items
+      .flatMap((s) =>
+        (s.endpoints ?? [])
+          .filter((e) => e.conditions?.ready)
+          .flatMap((e) => e.addresses.map((a) => `${a}:${s.ports?.[0]?.port}`)),
+      )
+      .sort();
+  await slices.until("both servers in the EndpointSlice", (items) => endpoints(items).length === 2, 20);
+  const written = await bench.observe("kube-proxy's rules on the client's node", () =>
+    bench.until("the rules to lead to two endpoints", inRules, (found) => found.length === 2, 20),
+  );
+  bench.keep("kube-proxy mode", (await nodes.output(near, "curl -s -m 3 http://127.0.0.1:10249/proxyMode")).trim());
+  bench.claim("they lead to exactly the addresses of the EndpointSlice", written, endpoints(slices.items));
+
+  const answers = await bench.observe("forty connections to the Service", async () =>
+    (
+      await bench.exec(
+        "client",
+        "sh",
+        "-c",
+        `for i in $(seq 40); do wget -qO- -T 3 http://${clusterIp}/hostname; echo; done`,
+      )
+    )
+      .trim()
+      .split("\n"),
+  );
+  const counts = {
+    "server-0": answers.filter((a) => a === "server-0").length,
+    "server-1": answers.filter((a) => a === "server-1").length,
+  };
+  bench.claim(
+    "each answered by one of the two, drawn by lot",
+    counts,
+    such(
+      "both take part, 40 in all",
+      (c) => c["server-0"] > 0 && c["server-1"] > 0 && c["server-0"] + c["server-1"] === 40,
+    ),
+  );
+
+  await bench.disturb("one server goes", async () => {
+    await api.delete("Pod", "server-1", namespace);
+    await pods.until("server-1 to be gone", (items) => items.length === 2, 20);
+  });
+  const left = await bench.observe("the rules follow", () =>
+    bench.until("one endpoint in the rules", inRules, (found) => found.length === 1, 20),
+  );
+  bench.claim("they lead to the other one alone", left, [`${pods.named("server-0")!.status.podIP}:8080`]);
+
+  await bench.disturb(`kube-proxy stops on ${near}, and another Service is made`, async () => {
+    await bench.onNode(near, `kube-proxy on ${near}`, {
+      change: "systemctl stop kube-proxy",
+      undo: "systemctl start kube-proxy",
+    });
+    await bench.apply("second-service.yaml");
+  });
+  const second = (await api.get("Service", "second", namespace)).spec.clusterIP!;
+  const [known, unknown] = await bench.observe("both Services from that node", async () => [
+    await wget(`http://${clusterIp}/hostname`),
+    await wget(`http://${second}/hostname`),
+  ]);
+  bench.claim("the rules that are there go on working: the kernel does it, not kube-proxy", known?.stdout, "server-0");
+  bench.claim("nobody writes new ones", unknown?.code === 0, false);
+  await bench.disturb("kube-proxy starts", () => bench.takeBack());
+  const later = await bench.observe("the new Service", () =>
+    bench.until(
+      "it to answer",
+      () => wget(`http://${second}/hostname`),
+      (answer) => answer.code === 0,
+      30,
+    ),
+  );
+  bench.claim("is reached now", later.stdout, "server-0");
+}
+
+/** Whether an IPv4 address is in a network of whole bytes, such as 10.200.0.0/24. */
+const inNetwork = (address: string, network: string): boolean =>
+  address.split(".").slice(0, 3).join(".") === network.split(".").slice(0, 3).join(".");
+
+export default {
+  name: "packet-path",
+  title: "A packet's way: pod to pod, and through a Service",
+  part: "I–III · The cluster by hand",
+  hypothesis:
+    "Every pod has an address that all others reach as it is: a bridge on its node, a route between nodes, no tunnel, no translation. A Service's address exists nowhere but in rules that kube-proxy writes and the kernel applies.",
+  needs: ["nodes", "two-workers"],
+  experiment,
+} satisfies Lab;
