@@ -21,12 +21,13 @@ others_ready() {
   for address in "${others[@]}"; do wait_for "$1" "the API server on $address is ready" api_ready "$address"; done
 }
 
-if [ "$(verdict "${API[@]}")" = restart ]; then
+verdict "${API[@]}"
+if [ "$VERDICT" = restart ]; then
   others_ready 180
   take_turn
   others_ready 60
 fi
-converge "${API[@]}"
+begin "${API[0]}"
 wait_for 120 "the API server is ready" api_ready 127.0.0.1
 # the controller manager and the scheduler would only back off while there is no API server
 converge "${MANAGER[@]}"

@@ -118,7 +118,7 @@ restart_in_turn() {
   for address in "${others[@]}"; do wait_for 180 "etcd on $address is healthy" etcd_healthy "$address"; done
   take_turn
   for address in "${others[@]}"; do wait_for 60 "etcd on $address is healthy" etcd_healthy "$address"; done
-  begin restart etcd.service "${FILES[@]}"
+  begin etcd.service
   wait_for 60 "etcd is ready" curl --silent --fail --max-time 3 http://127.0.0.1:2381/readyz
   wait_for 60 "etcd on $PRIVATE_IP is healthy" etcd_healthy "$PRIVATE_IP"
   give_turn
@@ -135,10 +135,8 @@ if [ ! -d /var/lib/etcd/member/wal ] && [ "$(systemctl show --property SubState 
   silence_announcement
 fi
 
-case $(verdict etcd.service "${FILES[@]}") in
-  start) begin start etcd.service "${FILES[@]}" ;;
-  restart) restart_in_turn ;;
-esac
+verdict etcd.service "${FILES[@]}"
+if [ "$VERDICT" = restart ]; then restart_in_turn; else begin etcd.service; fi
 
 # a learner votes once it has caught up
 if [ ${#others[@]} != 0 ] && list=$(members) && line=$(own_line "$list") && [ "$(field 6 <<<"$line")" = true ]; then

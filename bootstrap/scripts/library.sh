@@ -8,7 +8,7 @@ readonly CARRIED=/opt/releases                        # the same, where the mach
 readonly RUNTIME=/run/kubernetes-from-scratch         # gone with a reboot
 readonly PKI=/etc/kubernetes/pki
 
-say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
+say() { printf '%(%H:%M:%S)T.%.3s %s\n' -1 "${EPOCHREALTIME#*[.,]}" "$*"; }
 
 # blame UNIT...: whose journal explains it when the step fails from here on.
 blame() { BLAME=("$@"); }
@@ -53,12 +53,10 @@ on_exit() { ON_EXIT+=("$1"); }
 
 # put PATH MODE USER:GROUP <content: readers see the old file or the whole new one, and never with wider permissions.
 put() {
-  local path=$1 mode=$2 owner=$3 new
+  local path=$1 mode=$2 owner=$3 new=${1%/*}/.${1##*/}.$BASHPID
   [ -d "${path%/*}" ] || (umask 022 && mkdir -p "${path%/*}")
-  new=$(umask 077 && mktemp "${path%/*}/.${path##*/}.XXXXXX")
-  cat >"$new"
-  chmod "$mode" "$new" && chown "$owner" "$new"
-  if cmp --silent "$new" "$path" && [ "$(stat -c '%a %U:%G' "$new")" = "$(stat -c '%a %U:%G' "$path")" ]; then
+  install -m "$mode" -o "${owner%:*}" -g "${owner#*:}" /dev/stdin "$new"
+  if cmp --silent "$new" "$path" && [ "$(stat -c '%a %U:%G' "$new" "$path" | uniq | wc -l)" = 1 ]; then
     rm -f "$new"
   else
     mv -fT "$new" "$path"
@@ -180,49 +178,63 @@ background() {
 
 # fingerprint FILE...: changes when a file changes. Release files are told by name: they were verified under it.
 fingerprint() {
-  local file real
-  for file; do
-    real=$(readlink -f "$file")
-    case $real in
-      "$STORE"/* | "$CARRIED"/*) echo "$file $real" ;;
-      *) if [ -e "$real" ]; then sha256sum "$real"; else echo "$file absent"; fi ;;
-    esac
-  done | sha256sum | cut -d ' ' -f 1
+  local file real files=()
+  {
+    for file; do
+      real=$(readlink "$file") || real=
+      case $real in
+        "$STORE"/* | "$CARRIED"/*) echo "$real" ;;
+        *) [ -e "$file" ] && files+=("$file") ;;
+      esac
+    done
+    sha256sum "${files[@]}"
+  } | sha256sum | cut -d ' ' -f 1
 }
 
-# verdict UNIT FILE...: start (it does not run), restart (a file that it reads has changed since its start) or keep.
+# unit_state UNIT: sets ACTIVE (active, activating, inactive, failed, ...), INVOCATION and NEEDS_RELOAD.
+unit_state() {
+  local name value
+  while IFS='=' read -r name value; do
+    case $name in
+      ActiveState) ACTIVE=$value ;;
+      InvocationID) INVOCATION=$value ;;
+      NeedDaemonReload) NEEDS_RELOAD=$value ;;
+    esac
+  done < <(systemctl show --property ActiveState,InvocationID,NeedDaemonReload "$1")
+}
+
+# verdict UNIT FILE...: sets VERDICT to start (it does not run), restart (a file that it reads has changed since its
+# start) or keep.
 verdict() {
   local unit=$1
-  case $(systemctl is-active "$unit" || :) in
-    active | activating | reloading) ;;
-    *) echo start && return ;;
-  esac
   shift
-  if [ "$(cat "$RECORDS/$unit" 2>/dev/null)" = "$(fingerprint "/etc/systemd/system/$unit" "$@")" ]; then echo keep; else echo restart; fi
+  unit_state "$unit"
+  PRINT=$(fingerprint "/etc/systemd/system/$unit" "$@")
+  case $ACTIVE in
+    active | activating | reloading) if [ "$(cat "$RECORDS/$unit" 2>/dev/null)" = "$PRINT" ]; then VERDICT=keep; else VERDICT=restart; fi ;;
+    *) VERDICT=start ;;
+  esac
 }
 
-invocation() { systemctl show --property InvocationID --value "$1"; }
-
-# begin start|restart UNIT FILE...: does not wait for the unit to be ready; records what it was started with.
+# begin UNIT: does as the verdict on the unit was, and records what the unit was started with. Does not wait until it is
+# ready, only until the former process is gone.
 begin() {
-  local verb=$1 unit=$2 print before
-  shift 2
-  print=$(fingerprint "/etc/systemd/system/$unit" "$@")
-  systemctl enable --quiet --no-reload "$unit"
-  [ "$(systemctl show --property NeedDaemonReload --value "$unit")" = no ] || systemctl daemon-reload
-  systemctl reset-failed "$unit" 2>/dev/null || :
-  before=$(invocation "$unit")
-  systemctl "$verb" --no-block "$unit"
-  [ "$verb" = start ] || wait_for 120 "the former $unit has ended" eval "[ \"\$(invocation $unit)\" != \"$before\" ]"
-  mkdir -p "$RECORDS" && printf '%s\n' "$print" >"$RECORDS/$unit"
-  say "$verb $unit"
+  local unit=$1 former=$INVOCATION
+  [ "$VERDICT" != keep ] || return 0
+  [ -L "/etc/systemd/system/multi-user.target.wants/$unit" ] || systemctl enable --quiet --no-reload "$unit"
+  [ "$NEEDS_RELOAD" = no ] || systemctl daemon-reload
+  [ "$ACTIVE" != failed ] || systemctl reset-failed "$unit"
+  systemctl "$VERDICT" --no-block "$unit"
+  renewed() { unit_state "$unit" && [ "$INVOCATION" != "$former" ]; }
+  [ "$VERDICT" = start ] || wait_for 120 "the former $unit has ended" renewed
+  mkdir -p "$RECORDS" && printf '%s\n' "$PRINT" >"$RECORDS/$unit"
+  say "$VERDICT $unit"
 }
 
 # converge UNIT FILE...: the unit runs, with these files as they are now.
 converge() {
-  local verb
-  verb=$(verdict "$@")
-  [ "$verb" = keep ] || begin "$verb" "$@"
+  verdict "$@"
+  begin "$1"
 }
 
 # --- the cluster, as a machine sees it -------------------------------------------------------------------------------

@@ -45,10 +45,11 @@ wait_for 300 "the API server is ready at $API_NAME" api_ready "$API_NAME"
 wait_for 180 "the name $NODE_NAME is free" name_is_free
 
 blame kubelet.service
-if [ "$(verdict "${KUBELET[@]}")" = restart ] && [ /etc/kubernetes/kubelet.conf -nt /var/lib/kubelet/pki/kubelet-client-current.pem ]; then
+verdict "${KUBELET[@]}"
+if [ "$VERDICT" = restart ] && [ /etc/kubernetes/kubelet.conf -nt /var/lib/kubelet/pki/kubelet-client-current.pem ]; then
   rm -f /var/lib/kubelet/pki/kubelet-client-* # rotated out of a certificate that was replaced since
 fi
-converge "${KUBELET[@]}"
+begin kubelet.service
 converge "${PROXY[@]}"
 wait_for 60 "the kubelet is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz
 wait_for 60 "node $NODE_NAME is registered" registered
