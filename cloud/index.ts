@@ -1,15 +1,18 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
-import { ensureEngineRuns, findEngine, stopEngineIfIdle } from "./engine";
+import { ensureEngineRuns, findEngine, releaseEngine } from "./engine";
+import { Api } from "./hypervisor/desired";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, cloudOf, prepareStateDir } from "./names";
+import { Node, listNodes } from "./nodes";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "./process";
 import { prepareHost } from "./host";
-import { removeEverything } from "./remove";
+import { refuseForeign, removeEverything, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
+export { Node } from "./nodes";
 export { Cloud, UserError, cloudOf } from "./names";
 
 /** What a cloud is started with; what is not said stays as it was. */
@@ -33,7 +36,8 @@ export async function cloudUp(options: CloudOptions = {}): Promise<Cloud> {
   const cloud = cloudOf(options);
   const say = options.progress ?? (() => undefined);
   prepareStateDir(cloud);
-  const engine = await ensureEngineRuns();
+  const engine = await ensureEngineRuns(cloud.stateDir);
+  await refuseForeign(cloud, engine.docker);
   say(`container engine answers on ${engine.host}`);
   await prepareHost();
   const api = startEc2Api(cloud).then(() => say(`EC2 API answers on ${apiEndpoint(cloud)}`));
@@ -56,12 +60,44 @@ export async function cloudUp(options: CloudOptions = {}): Promise<Cloud> {
 /** Ends the cloud and removes everything of it: machines, networks, volumes, processes, state. */
 export async function cloudDown(options: CloudOptions = {}): Promise<void> {
   const cloud = cloudOf(options);
+  const say = options.progress ?? (() => undefined);
   await stopDaemon(hypervisorOf(cloud));
   await stopEc2Api(cloud);
+  say("hypervisor and EC2 API ended");
   const engine = await findEngine();
+  if (engine) await refuseForeign(cloud, engine.docker);
   if (engine) await removeEverything(cloud, engine.docker);
+  else if (existsSync(cloud.stateDir)) await removeHostTraces(cloud);
+  say("machines, volumes, networks, routes and names removed");
   rmSync(cloud.stateDir, { recursive: true, force: true });
-  await stopEngineIfIdle();
+  if (await releaseEngine(cloud.stateDir)) say("container engine stopped");
+}
+
+/** A cloud as it is now. */
+export interface CloudStatus {
+  readonly endpoint: string;
+  readonly runs: boolean;
+  /** Whether everything that the API says is true already. */
+  readonly settled: boolean;
+  readonly nodes: readonly Node[];
+}
+
+/** Looks at the cloud; starts nothing. */
+export async function cloudStatus(options: CloudOptions = {}): Promise<CloudStatus> {
+  const cloud = cloudOf(options);
+  const engine = await findEngine();
+  const runs = cloudRuns(cloud) && engine !== undefined;
+  if (!runs) return { endpoint: apiEndpoint(cloud), runs, settled: false, nodes: [] };
+  const nodes = await listNodes(cloud, engine.docker);
+  return { endpoint: apiEndpoint(cloud), runs, settled: await isSettled(cloud), nodes };
+}
+
+/** Whether the hypervisor has made true all that the API says now. */
+async function isSettled(cloud: Cloud): Promise<boolean> {
+  const file = join(cloud.stateDir, "hypervisor.json");
+  if (!existsSync(file)) return false;
+  const { generation, settled } = JSON.parse(readFileSync(file, "utf8")) as { generation: number; settled: boolean };
+  return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
 }
 
 /** Whether the cloud's processes run. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { cached } from "../cache";
 import { Cloud, UserError, bridgePrefix } from "../names";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
+import { progress } from "../progress";
 import { tryRun } from "../run";
 
 /** The EC2, ELBv2, IAM, SSM and STS API of a cloud: moto_server with the launcher beside this file. */
@@ -16,6 +17,7 @@ export function apiEndpoint(cloud: Cloud): string {
 
 /** Starts the API process unless it runs, and waits until it answers. */
 export async function startEc2Api(cloud: Cloud): Promise<void> {
+  if (runningPid(daemonOf(cloud)) !== undefined && (await portIsTaken(cloud.port))) return;
   if (runningPid(daemonOf(cloud)) === undefined && (await portIsTaken(cloud.port))) {
     throw new UserError(
       `Port ${cloud.port} of 127.0.0.1, where the EC2 API of the local cloud "${cloud.name}" would listen, is in use.`,
@@ -69,7 +71,7 @@ export async function ensureMoto(): Promise<string> {
       // Not a virtual environment but a plain directory of packages: it may be moved once it is complete, and runs with
       // -S, so that nothing of the machine's own Python gets in.
       const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", target, REQUIREMENTS];
-      const result = await tryRun(PYTHON, pip);
+      const result = await progress(`installing ${REQUIREMENTS}`, () => tryRun(PYTHON, pip));
       if (result.exitCode !== 0) {
         throw new UserError(
           `Installing ${REQUIREMENTS} with pip failed:\n${result.all}\n`,

@@ -1,4 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import Docker from "dockerode";
 import { UserError } from "../names";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
@@ -15,6 +17,8 @@ const HOME = "/var/lib/kubernetes-from-scratch/engine";
 const RUN = "/run/kubernetes-from-scratch";
 const SOCKET = `${RUN}/engine.sock`;
 const DAEMON: Daemon = { name: "dockerd", directory: HOME };
+/** One file for each cloud that uses the engine, holding the cloud's state directory. */
+const USERS = `${HOME}/clouds`;
 /** net.ipv4.ip_forward as it was: dockerd turns it on, and nothing is left behind. */
 const FORWARDING_BEFORE = `${HOME}/ip-forward.before`;
 const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
@@ -43,8 +47,8 @@ export async function findEngine(): Promise<Engine | undefined> {
   return undefined;
 }
 
-/** The engine, installed and started if none answers. */
-export async function ensureEngineRuns(): Promise<Engine> {
+/** The engine, installed and started if none answers. It runs as long as a cloud that asked for it is up. */
+export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
   if (process.getuid?.() !== 0) {
     throw new UserError(
       "The local cloud makes networks and containers on this machine, so it runs as root.",
@@ -52,6 +56,8 @@ export async function ensureEngineRuns(): Promise<Engine> {
     );
   }
   return withLock(`${HOME}/lock`, async () => {
+    mkdirSync(USERS, { recursive: true });
+    writeFileSync(userFile(stateDir), stateDir);
     const found = await findEngine();
     if (found) return found;
     await install();
@@ -73,21 +79,52 @@ export async function ensureEngineRuns(): Promise<Engine> {
   });
 }
 
-/** Stops the project's own engine if no container is left in it. Images and caches stay. */
-export async function stopEngineIfIdle(): Promise<boolean> {
+/**
+ * Says that a cloud needs the engine no more. The project's own engine is stopped with its last cloud, if no container of
+ * anybody is left in it; images and caches stay. True if it was stopped.
+ */
+export async function releaseEngine(stateDir: string): Promise<boolean> {
   return withLock(`${HOME}/lock`, async () => {
-    if (runningPid(DAEMON) === undefined) return false;
+    rmSync(userFile(stateDir), { force: true });
+    const users = existsSync(USERS) ? readdirSync(USERS).map((file) => readFileSync(join(USERS, file), "utf8")) : [];
+    if (users.some((directory) => existsSync(directory)) || runningPid(DAEMON) === undefined) return false;
     const docker = new Docker({ socketPath: SOCKET });
     if ((await docker.listContainers({ all: true })).length > 0) return false;
     await stopDaemon(DAEMON, 30_000);
-    await tryRun("ip", ["link", "delete", "docker0"]);
-    if (existsSync(FORWARDING_BEFORE)) {
-      writeFileSync(FORWARDING, readFileSync(FORWARDING_BEFORE, "utf8"));
-      rmSync(FORWARDING_BEFORE);
-    }
+    await tidyNetwork();
+    rmSync(USERS, { recursive: true, force: true });
+    rmSync(RUN, { recursive: true, force: true });
     return true;
   });
 }
+
+/** Removes what an engine leaves in the host's network when it ends: its bridge, its firewall chains, forwarding. */
+async function tidyNetwork(): Promise<void> {
+  await tryRun("ip", ["link", "delete", "docker0"]);
+  const rules = await tryRun("iptables-save", []);
+  if (rules.exitCode === 0) {
+    const rest = withoutEngineRules(rules.stdout);
+    await tryRun("iptables-restore", [], { input: rest });
+    if (!rest.includes("\n-A "))
+      for (const table of ["nat", "filter"]) await tryRun("nft", ["delete", "table", "ip", table]);
+  }
+  if (existsSync(FORWARDING_BEFORE)) {
+    writeFileSync(FORWARDING, readFileSync(FORWARDING_BEFORE, "utf8"));
+    rmSync(FORWARDING_BEFORE);
+  }
+}
+
+/** The output of iptables-save without the engine's chains and rules, and with FORWARD open again as it was before. */
+export function withoutEngineRules(saved: string): string {
+  return saved
+    .split("\n")
+    .filter((line) => !/DOCKER|docker0/.test(line))
+    .map((line) => line.replace(/^:FORWARD DROP/, ":FORWARD ACCEPT"))
+    .join("\n");
+}
+
+const userFile = (stateDir: string): string =>
+  join(USERS, createHash("sha256").update(stateDir).digest("hex").slice(0, 16));
 
 /** When the engine was started, as far as it is known: a container that ran before then was stopped with the engine. */
 export function engineStartedAt(engine: Engine): Date {

@@ -42,6 +42,7 @@ export interface Instance {
   readonly region: string;
   /** The tag Name, else the id. */
   readonly name: string;
+  readonly tags: Readonly<Record<string, string>>;
   readonly vpcId: string;
   readonly state: "running" | "stopped" | "terminated";
   readonly privateIp: string;
@@ -220,6 +221,7 @@ function instanceOf(instance: ApiInstance, region: string, changes: Changes): In
     id: instance.InstanceId!,
     region,
     name: instance.Tags?.find((tag) => tag.Key === "Name")?.Value ?? instance.InstanceId!,
+    tags: Object.fromEntries((instance.Tags ?? []).map(({ Key, Value }) => [Key!, Value!])),
     vpcId: instance.VpcId ?? "",
     state:
       state === "running" || state === "pending" ? "running" : state?.startsWith("stop") ? "stopped" : "terminated",

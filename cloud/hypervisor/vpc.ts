@@ -71,7 +71,7 @@ export class Vpcs {
     }
     const wanted = new Set(vpcs.map(({ id }) => id));
     for (const network of networks.filter((network) => !wanted.has(network.Labels?.[LABEL.vpc] ?? ""))) {
-      await removeVpc(docker, network);
+      if (await removeVpc(docker, network)) log(`VPC ${network.Labels?.[LABEL.vpc]}: removed`);
     }
   }
 
@@ -93,13 +93,13 @@ export class Vpcs {
   }
 }
 
-/** Removes a VPC's network once no machine is left in it. */
-export async function removeVpc(docker: Docker, network: Docker.NetworkInspectInfo): Promise<void> {
+/** Removes a VPC's network unless a machine is still in it; true if it is gone. */
+export async function removeVpc(docker: Docker, network: Docker.NetworkInspectInfo): Promise<boolean> {
   const { Containers } = (await docker.getNetwork(network.Id).inspect()) as Docker.NetworkInspectInfo;
-  if (Object.keys(Containers ?? {}).length > 0) return; // its machines are still on their way out
+  if (Object.keys(Containers ?? {}).length > 0) return false; // its machines are still on their way out
   await ignoreMissing(docker.getNetwork(network.Id).remove());
   await removeRoutes(network.Labels?.[LABEL.vpc] ?? "");
-  log(`VPC ${network.Labels?.[LABEL.vpc]}: removed`);
+  return true;
 }
 
 /** The smallest MTU of the host's own interfaces: packets of that size go everywhere. */

@@ -3,6 +3,7 @@ import { createReadStream, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { UserError } from "../names";
+import { progress } from "../progress";
 import { aptInstall, tryRun } from "../run";
 import { cached } from "../cache";
 
@@ -34,7 +35,9 @@ async function ensureImage(docker: Docker, kind: "machine" | "appliance"): Promi
     recipe: `${recipe}\n${process.arch}`,
     build: async (target) => {
       await ensureMmdebstrap();
-      const built = await tryRun("sh", [join(scripts, "build.sh"), join(target, "root.tar")]);
+      const built = await progress(`building the ${kind} image`, () =>
+        tryRun("sh", [join(scripts, "build.sh"), join(target, "root.tar")]),
+      );
       if (built.exitCode !== 0) throw new Error(`Building the ${kind} image with mmdebstrap failed:\n${built.all}`);
     },
   });
