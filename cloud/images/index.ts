@@ -41,9 +41,9 @@ async function ensureImage(docker: Docker, kind: "machine" | "appliance"): Promi
       if (built.exitCode !== 0) throw new Error(`Building the ${kind} image with mmdebstrap failed:\n${built.all}`);
     },
   });
-  const progress = await docker.importImage(createReadStream(join(directory, "root.tar")), { repo, tag });
+  const imported = await docker.importImage(createReadStream(join(directory, "root.tar")), { repo, tag });
   await new Promise<void>((done, fail) => {
-    docker.modem.followProgress(progress, (error: Error | null) => (error ? fail(error) : done()));
+    docker.modem.followProgress(imported, (error: Error | null) => (error ? fail(error) : done()));
   });
   return `${repo}:${tag}`;
 }
