@@ -4,9 +4,20 @@ import os
 import pathlib
 import pickle
 
+from cryptography.hazmat.primitives import serialization
 from moto import backends
 
 SERVICES = ("ec2", "elbv2", "iam", "ssm", "sts", "kms")
+
+
+class Pickler(pickle.Pickler):
+    """Pickles also the private keys of KMS (an encrypted volume makes one), which have no pickle form of their own."""
+
+    def reducer_override(self, thing):
+        if not hasattr(thing, "private_bytes"):
+            return NotImplemented
+        form = (serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return serialization.load_der_private_key, (thing.private_bytes(*form), None)
 
 
 class Snapshot:
@@ -35,5 +46,5 @@ class Snapshot:
         }
         temporary = self.path.with_suffix(".new")
         with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            pickle.dump(services, file, protocol=5)
+            Pickler(file, protocol=5).dump(services)
         temporary.replace(self.path)
