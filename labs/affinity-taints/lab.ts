@@ -141,7 +141,7 @@ async function repulsion(bench: Bench, first: string, second: string): Promise<v
     );
   });
   bench.claim("who tolerates nothing is refused", whyNot(pods.named("refused")), contains("untolerated taint"));
-  bench.claim("or goes elsewhere", pods.named("elsewhere")!.spec.nodeName, otherThan(second));
+  bench.claim("or goes elsewhere", pods.named("elsewhere")!.spec.nodeName ?? "", otherThan(second));
   bench.claim("who tolerates the taint may come", pods.named("tolerant")!.spec.nodeName, second);
   bench.claim("who was there before stays", isReady(pods.named("early")!), true);
   await bench.disturb("the taint is removed", () => taint(bench, second));

@@ -56,6 +56,12 @@ export class Etcd {
     return (answer.kvs ?? []).map((kv) => Buffer.from(kv.key, "base64").toString("utf8"));
   }
 
+  /** Version of the member, such as 3.6.16. */
+  async version(): Promise<string | undefined> {
+    const [status] = await this.json<{ Status: { version: string } }[]>("endpoint status -w json");
+    return status?.Status.version;
+  }
+
   /** What etcdctl answers with `-w json`. */
   async json<T>(arguments_: string, endpoint?: string): Promise<T> {
     return JSON.parse(await this.nodes.output(this.member, etcdctl(arguments_, endpoint))) as T;

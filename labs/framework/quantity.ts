@@ -7,7 +7,7 @@ const decimal: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e
 /** @throws Error where the text is no quantity. */
 function amount(quantity: string): number {
   const match = /^([0-9.]+)([A-Za-z]*)$/.exec(quantity);
-  const unit = match && (binary[match[2]!] ?? decimal[match[2]!]);
+  const unit = binary[match?.[2] ?? ""] ?? decimal[match?.[2] ?? ""];
   if (!match || unit === undefined) throw new Error(`"${quantity}" is no quantity`);
   return Number(match[1]) * unit;
 }

@@ -1,10 +1,79 @@
+/** Collects what the report needs from the cluster and writes it: index.html and labs.json. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../framework/cluster";
+import type { Stored } from "../framework/kinds";
 import type { LabResult } from "../framework/lab";
-export async function writeReport(dir: string, _c: Cluster, results: readonly LabResult[], _s: Date): Promise<string> {
+import { has } from "../framework/states";
+import type { Report, ReportNode } from "./model";
+import { page } from "./page";
+
+/** @returns path of the page. */
+export async function writeReport(
+  dir: string,
+  cluster: Cluster,
+  labs: readonly LabResult[],
+  started: Date,
+): Promise<string> {
+  const report = await collect(cluster, labs, started);
   await mkdir(dir, { recursive: true });
-  const f = join(dir, "labs.json");
-  await writeFile(f, JSON.stringify(results, null, 2));
-  return f;
+  await writeFile(join(dir, "labs.json"), `${JSON.stringify(report, null, 2)}\n`);
+  const file = join(dir, "index.html");
+  await writeFile(file, page(report));
+  return file;
 }
+
+async function collect(cluster: Cluster, labs: readonly LabResult[], started: Date): Promise<Report> {
+  const nodes = await cluster.api.list("Node").catch(() => []);
+  const version = (await cluster.api.request("GET", "/version").catch(() => undefined))?.json as
+    { gitVersion?: string } | undefined;
+  const etcd = cluster.etcd && (await cluster.etcd.version().catch(() => undefined));
+  const podCidrs = await podNetworks(cluster, nodes);
+  const info = nodes[0]?.status.nodeInfo;
+  return {
+    cluster: cluster.name,
+    apiEndpoint: cluster.api.server.origin,
+    startedAt: started.toISOString(),
+    seconds: Math.round((Date.now() - started.getTime()) / 1000),
+    versions: {
+      ...(version?.gitVersion ? { Kubernetes: version.gitVersion } : {}),
+      ...(etcd ? { etcd } : {}),
+      ...(info
+        ? { "container runtime": info.containerRuntimeVersion, system: info.osImage, kernel: info.kernelVersion }
+        : {}),
+    },
+    nodes: nodes.map((node) => describe(node, podCidrs[node.metadata.name] ?? "")).sort(byRoleAndName),
+    labs,
+  };
+}
+
+function describe({ metadata, spec, status }: Stored<"Node">, podCidr: string): ReportNode {
+  const labels = metadata.labels ?? {};
+  return {
+    name: metadata.name,
+    role: "node-role.kubernetes.io/control-plane" in labels ? "control-plane" : "worker",
+    zone: labels["topology.kubernetes.io/zone"] ?? "one zone",
+    address: status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "",
+    podCidr: spec.podCIDR ?? podCidr,
+    ready: has({ status }, "Ready"),
+    kubelet: status.nodeInfo?.kubeletVersion ?? "",
+    runtime: status.nodeInfo?.containerRuntimeVersion ?? "",
+    os: status.nodeInfo?.osImage ?? "",
+  };
+}
+
+/** Pod networks as the machines' CNI configuration has them: the API does not know them where routes were made by hand. */
+async function podNetworks(
+  { nodes: machines }: Cluster,
+  nodes: readonly Stored<"Node">[],
+): Promise<Record<string, string>> {
+  const names = nodes.map((node) => node.metadata.name).filter((name) => machines?.names.includes(name));
+  const read = names.map(async (name) => {
+    const { stdout } = await machines!.run(name, "cat /etc/cni/net.d/*.conf*").catch(() => ({ stdout: "" }));
+    return [name, /"subnet":\s*"([^"]+)"/.exec(stdout)?.[1] ?? ""] as const;
+  });
+  return Object.fromEntries(await Promise.all(read));
+}
+
+const byRoleAndName = (a: ReportNode, b: ReportNode): number =>
+  a.role.localeCompare(b.role) || a.name.localeCompare(b.name, "en", { numeric: true });

@@ -1,0 +1,91 @@
+/** A lab's timeline as a chart: every watched object a lane, its states as bars, the lab's steps as a band on top. */
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import type { LabResult } from "../framework/lab";
+import { type Span, spans } from "../framework/timeline";
+import { Html } from "./html";
+
+const maxLanes = 48;
+/** Colours that carry black or white text on light and dark pages; the bar's own text says the state as well. */
+const colours: readonly (readonly [pattern: RegExp, fill: string])[] = [
+  [/^0\/0$/, "#8a8f98"],
+  [/^(Ready|running|Complete|Active|(\d+)\/\2)$/, "#2f9e6e"],
+  [/^(Pending|Running|\d+\/\d+|\d+ active.*)$/, "#d9a13b"],
+  [/^(Failed|Unschedulable|Error|stopped|.*NotReady.*)$/, "#d1495b"],
+  [/^Terminating$/, "#8a8f98"],
+  [/^(Gated|Suspended|Succeeded)$/, "#6f7bd1"],
+];
+const colour = (state: string): string => colours.find(([pattern]) => pattern.test(state))?.[1] ?? "#5b8db8";
+
+const phases = { baseline: "#5b8db8", disturb: "#d1495b", observe: "#2f9e6e", restore: "#8a8f98" } as const;
+
+/** Lanes of the chart, in the order in which they appear; a chart of hundreds of lanes would say nothing. */
+export function lanesOf(all: readonly Span[]): string[] {
+  return [...new Set(all.map((span) => span.lane))].slice(0, maxLanes);
+}
+
+/** The chart as SVG; undefined where nothing was watched. The labels are text, so that they can be searched and read aloud. */
+export function timelineChart(lab: LabResult): Html | undefined {
+  if (!lab.steps.length) return undefined;
+  const all = spans(lab.changes, lab.seconds);
+  const lanes = lanesOf(all);
+  const shown = all.filter((span) => lanes.includes(span.lane));
+  const steps = lab.steps.map((step) => ({
+    ...step,
+    lane: "steps",
+    to: Math.max(step.at + step.seconds, step.at + lab.seconds * 0.003),
+  }));
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const plot = Plot.plot({
+    document: document as unknown as NonNullable<Plot.PlotOptions["document"]>,
+    className: "plot",
+    width: 960,
+    height: 58 + 21 * (lanes.length + 1),
+    marginLeft: 190,
+    marginRight: 16,
+    style: { background: "transparent", fontSize: "11px" },
+    x: { domain: [0, Math.max(lab.seconds, 1)], label: "seconds since the lab began", grid: true },
+    y: { domain: ["steps", ...lanes], label: null, tickSize: 0, padding: 0.18 },
+    ariaLabel: `Timeline of ${lab.title}`,
+    marks: [
+      Plot.ruleX(
+        steps.filter((step) => step.phase === "disturb"),
+        { x: "at", stroke: phases.disturb, strokeOpacity: 0.45, strokeDasharray: "3,3" },
+      ),
+      Plot.barX(steps, {
+        x1: "at",
+        x2: "to",
+        y: "lane",
+        fill: (step: { phase: keyof typeof phases }) => phases[step.phase],
+        title: (step: { phase: string; title: string; seconds: number }) =>
+          `${step.phase}: ${step.title} (${step.seconds} s)`,
+      }),
+      Plot.barX(shown, {
+        x1: "from",
+        x2: "to",
+        y: "lane",
+        fill: (span: Span) => colour(span.state),
+        rx: 2,
+        title: (span: Span) => `${span.lane}: ${span.state}, ${span.from.toFixed(1)} to ${span.to.toFixed(1)} s`,
+      }),
+      Plot.text(
+        shown.filter((span) => fits(span, lab.seconds)),
+        {
+          x: "from",
+          y: "lane",
+          text: "state",
+          textAnchor: "start",
+          dx: 4,
+          fill: "#fff",
+          fontWeight: 600,
+          fontSize: 10,
+        },
+      ),
+    ],
+  });
+  return new Html(plot.outerHTML);
+}
+
+/** Whether a state's name fits into its bar: about 6.2 pixels a letter, 754 pixels for the whole time. */
+const fits = (span: Span, seconds: number): boolean =>
+  ((span.to - span.from) / Math.max(seconds, 1)) * 754 > span.state.length * 6.2 + 8;
