@@ -140,7 +140,6 @@ export class Pki extends pulumi.ComponentResource {
         caCertPem: root.cert,
         caPrivateKeyPem: root.key,
         isCaCertificate: true,
-        maxPathLength: 0,
         allowedUses: caUses,
         validityPeriodHours: caValidityHours,
         setSubjectKeyId: true,

@@ -13,7 +13,7 @@ import (
 )
 
 // version of the npm package @pulumi/tls whose types are served.
-const version = "5.6.1"
+const version = "5.0.10"
 
 var resources = map[string]string{
 	"tls_private_key":         "tls:index/privateKey:PrivateKey",
