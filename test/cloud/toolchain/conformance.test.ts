@@ -45,13 +45,11 @@ describe.each(plugins)("the %s plugin", (plugin) => {
     const typings = new Typings(plugin);
     const schema = schemas[plugin];
     const functions = Object.entries(schema.functions ?? {}).filter(([token]) => token.startsWith(`${plugin}:`));
-    const found = functions.flatMap(([token, { inputs }]) => {
-      // Terraform's data sources take their id as an argument too; npm leaves it out
-      const { id: _id, ...properties } = inputs?.properties ?? {};
-      const empty = Object.keys(properties).length === 0;
-      return empty ? [] : differences(token, schemaObject(schema, properties), typings.inputs(token));
-    });
-    expect(found).toEqual([]);
+    const found = functions.flatMap(([token, { inputs }]) =>
+      inputs?.properties ? differences(token, schemaObject(schema, inputs.properties), typings.inputs(token)) : [],
+    );
+    // Terraform's data sources take their id as an argument as well, which npm leaves out of some
+    expect(found.filter((difference) => !difference.endsWith(".id: the plugin has it, npm does not"))).toEqual([]);
   });
 
   it("describes its configuration as npm does", () => {
