@@ -47,6 +47,7 @@ export const commonVariables = (machine: Machine): Record<string, string> => ({
 const packages = (role: Role): string =>
   [
     ["curl", "curl"],
+    ["python3", "python3"],
     ["openssl", "openssl"],
     ["update-ca-certificates", "ca-certificates"],
     ["sysctl", "procps"],
@@ -74,9 +75,11 @@ const hostNames = (spec: ClusterSpec): string =>
 export function machineStep(spec: ClusterSpec, machine: Machine): Step {
   const { role } = machine;
   const library = libraryFiles.map((name) => publicFile(`${libraryDirectory}/${name}`, asset(`scripts/${name}`)));
-  const recovery =
+  const etcd =
     role === "control-plane"
-      ? [publicFile(`${libraryDirectory}/restore-etcd.sh`, asset("scripts/restore-etcd.sh"), "0755")]
+      ? ["announce-empty.py", "restore-etcd.sh"].map((name) =>
+          publicFile(`${libraryDirectory}/${name}`, asset(`scripts/${name}`), "0755"),
+        )
       : [];
   const kernel =
     role === "balancer"
@@ -99,7 +102,7 @@ export function machineStep(spec: ClusterSpec, machine: Machine): Step {
     facts: {},
     files: [
       ...library,
-      ...recovery,
+      ...etcd,
       ...kernel,
       publicFile("/etc/kubernetes-from-scratch/releases", `${releaseLines(spec, machine, releaseOrder[role])}\n`),
       // cloud-init would write the hosts file anew at every boot

@@ -41,8 +41,8 @@ export function nodesStep(spec: ClusterSpec, machine: Machine): Step {
       ...commonVariables(machine),
       NODES: nodes.map(({ name, role, podCidr }) => `${name} ${role} ${podCidr}`).join("\n"),
       WORKER_LABELS: Object.entries(spec.nodeLabels)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(" "),
+        .map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`)
+        .join(", "),
       NETWORK: hasNetwork ? "yes" : "no",
     },
     facts: {},

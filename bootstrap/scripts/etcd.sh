@@ -41,12 +41,9 @@ join_cluster() {
 # no data here. It is the one proof on which a new cluster is formed: silence is none.
 announce_empty() {
   [ ${#others[@]} != 0 ] || return 0
-  mkdir -p "$RUNTIME/empty"
-  printf 'HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nempty\n' >"$RUNTIME/empty/members"
   silence_announcement
-  systemd-run --quiet --collect --unit etcd-empty --property RuntimeMaxSec=600 --property "WorkingDirectory=$RUNTIME/empty" \
-    -- openssl s_server -quiet -accept "$PRIVATE_IP:2380" -HTTP -cert /etc/etcd/etcd.pem -key /etc/etcd/etcd-key.pem \
-    -CAfile /etc/etcd/etcd-ca.pem -Verify 1 -verify_return_error
+  systemd-run --quiet --collect --unit etcd-empty --property RuntimeMaxSec=600 \
+    -- python3 /usr/local/lib/kubernetes-from-scratch/announce-empty.py "$PRIVATE_IP"
 }
 silence_announcement() { systemctl stop etcd-empty.service 2>/dev/null || :; }
 
@@ -101,7 +98,7 @@ agree() {
   The data directory of this machine is empty, and forming a new cluster could hide data that others still have.
   Start the other control-plane machines; if their data is lost, restore a snapshot on all of them:
   /usr/local/lib/kubernetes-from-scratch/restore-etcd.sh says how"
-    sleep 0.2
+    pause 0.2
   done
 }
 

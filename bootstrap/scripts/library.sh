@@ -28,6 +28,10 @@ fail() {
 # proof LINE: the one line that the step prints; the same on every run that finds the same state.
 proof() { printf '%s\n' "$*" >"$RUNTIME/$STEP.proof"; say "$*"; }
 
+# pause SECONDS: sleeps without starting a process; nobody ever writes to the descriptor.
+exec {NEVER}<> <(:)
+pause() { read -rt "$1" -u "$NEVER" || :; }
+
 # wait_for SECONDS WHAT COMMAND...: polls until the command succeeds. Past the bound, or when a blamed unit ends again and
 # again, the step fails.
 wait_for() {
@@ -40,7 +44,7 @@ wait_for() {
         (($(systemctl show --property NRestarts --value "$unit") < 10)) || fail "$what: $unit has ended ten times"
       done
     fi
-    sleep 0.2
+    pause 0.2
   done
   say "$what"
 }
@@ -222,9 +226,10 @@ begin() {
   local unit=$1 former=$INVOCATION
   [ "$VERDICT" != keep ] || return 0
   [ -L "/etc/systemd/system/multi-user.target.wants/$unit" ] || systemctl enable --quiet --no-reload "$unit"
-  [ "$NEEDS_RELOAD" = no ] || systemctl daemon-reload
+  [ "$NEEDS_RELOAD" = no ] || systemctl daemon-reload # systemd has an older text of it
   [ "$ACTIVE" != failed ] || systemctl reset-failed "$unit"
   systemctl "$VERDICT" --no-block "$unit"
+  # shellcheck disable=SC2317
   renewed() { unit_state "$unit" && [ "$INVOCATION" != "$former" ]; }
   [ "$VERDICT" = start ] || wait_for 120 "the former $unit has ended" renewed
   mkdir -p "$RECORDS" && printf '%s\n' "$PRINT" >"$RECORDS/$unit"

@@ -1,18 +1,20 @@
 # shellcheck shell=bash
 # The nodes as a whole: all are there, with their roles, and Ready as far as this chapter goes.
-# NODES: lines of "name role pod-CIDR". WORKER_LABELS: "key=value ...". NETWORK: yes once pods have one.
+# NODES: lines of "name role pod-CIDR". WORKER_LABELS: YAML pairs. NETWORK: yes once pods have one.
 
 export KUBECONFIG=$RUNTIME/nodes/admin.conf
 on_exit "rm -rf $RUNTIME/nodes"
 names=()
+wanted=
 while read -r name role cidr; do
   names+=("node/$name")
-  read -ra labels <<<"$WORKER_LABELS"
-  [ "$role" != control-plane ] || labels=(node-role.kubernetes.io/control-plane=)
-  [ ${#labels[@]} = 0 ] || kubectl label node "$name" --overwrite "${labels[@]}" </dev/null
-  # what the bridge on the node gives out; nothing assigns it, so that everybody can read it
-  kubectl patch node "$name" --patch "{\"spec\":{\"podCIDR\":\"$cidr\",\"podCIDRs\":[\"$cidr\"]}}" </dev/null
+  labels=$WORKER_LABELS
+  [ "$role" != control-plane ] || labels='"node-role.kubernetes.io/control-plane": ""'
+  # podCIDR: what the bridge on the node gives out; nothing assigns it, it is there to be read
+  wanted+="{apiVersion: v1, kind: Node, metadata: {name: $name, labels: {$labels}}, spec: {podCIDR: $cidr, podCIDRs: [$cidr]}}"$'\n---\n'
 done <<<"$NODES"
+describe() { kubectl apply --server-side --force-conflicts --field-manager kubernetes-from-scratch --filename - <<<"$wanted"; }
+wait_for 30 "the nodes have their roles" describe
 
 blame kube-controller-manager.service
 if [ "$NETWORK" = yes ]; then

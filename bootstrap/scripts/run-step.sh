@@ -41,7 +41,7 @@ running() { case $(systemctl is-active "$UNIT" || :) in active | activating | de
 
 # outside: what the SSH session runs.
 outside() {
-  local text=$1 secrets digest lock joined=no code
+  local text=$1 secrets digest lock never polls=0 joined=no code
   mkdir -p "${LOG%/*}"
   secrets=$(mktemp "$STATE/$STEP.XXXXXX")
   # shellcheck disable=SC2064
@@ -69,7 +69,12 @@ outside() {
   fi
   exec {lock}>&-
 
-  until [ -e "$STATE/$STEP.result" ] || ! running; do sleep 0.1; done
+  # a poll costs nothing (no process); systemd is asked now and then whether the unit was killed
+  exec {never}<> <(:)
+  until [ -e "$STATE/$STEP.result" ]; do
+    ((++polls % 30)) || running || break
+    read -rt 0.1 -u "$never" || :
+  done
   code=$(cat "$STATE/$STEP.result" 2>/dev/null || echo killed)
   if [ "$code" = 0 ]; then
     cat "$STATE/$STEP.proof"
