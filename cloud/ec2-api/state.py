@@ -10,6 +10,10 @@ from moto import backends
 SERVICES = ("ec2", "elbv2", "iam", "ssm", "sts", "kms")
 
 
+def private_key(der: bytes):
+    return serialization.load_der_private_key(der, None)
+
+
 class Pickler(pickle.Pickler):
     """Pickles also the private keys of KMS (an encrypted volume makes one), which have no pickle form of their own."""
 
@@ -17,7 +21,7 @@ class Pickler(pickle.Pickler):
         if not hasattr(thing, "private_bytes"):
             return NotImplemented
         form = (serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return serialization.load_der_private_key, (thing.private_bytes(*form), None)
+        return private_key, (thing.private_bytes(*form),)
 
 
 class Snapshot:
