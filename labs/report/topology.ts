@@ -38,6 +38,7 @@ export function topology({ cluster, apiEndpoint, nodes }: Report): Html {
   return html`<svg
     class="topology"
     viewBox="0 0 ${width} ${height}"
+    style="max-width:${Math.max(width, 560)}px"
     role="img"
     aria-labelledby="topology-title topology-text"
   >
