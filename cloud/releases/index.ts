@@ -22,6 +22,9 @@ import { publishedSum } from "./sums";
 /** Path of a URL inside a mirror: <host>/<path>. */
 export const mirrorPath = (url: string): string => url.replace(/^https?:\/\//, "");
 
+/** Changes with the way in which files are packed, so that what was packed otherwise is made anew. */
+const packing = 2;
+
 /** A tag such as v1.36.3 in a release's URL; every upstream puts it in a path element of its own. */
 const versionIn = (url: string): string => /\/(v\d+\.\d+\.\d+)\//.exec(url)?.[1] ?? "unknown";
 
@@ -44,7 +47,7 @@ export async function ensureReleases(releases: readonly Release[], architecture:
     const entry = await cached({
       name: `release-${component.name}-${architecture}`,
       version,
-      recipe: JSON.stringify({ component, files }),
+      recipe: JSON.stringify({ component, files, packing }),
       build: (into) => obtain({ component, version, architecture, files }, into),
     });
     for (const { url, checksum } of files)
