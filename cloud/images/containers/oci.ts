@@ -20,7 +20,7 @@ export interface Reference {
 
 /** Takes an image's name apart. Pure. @throws where the name has no tag: `latest` is not a version. */
 export function parseReference(name: string): Reference {
-  const match = /^(?:([^/]+[.:][^/]*)\/)?([^:@]+):([\w][\w.-]*)$/.exec(name);
+  const match = /^(?:([a-z0-9-]+[.:][a-z0-9.:-]*)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*):(\w[\w.-]*)$/.exec(name);
   const [, registry = "docker.io", path = "", tag = ""] = match ?? [];
   if (!match) throw new Error(`"${name}" is not the name of an image with a tag, such as registry.k8s.io/pause:3.10.1`);
   const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
