@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
 import { ensureEngineRuns, findEngine, releaseEngine } from "./engine";
 import { Api } from "./hypervisor/desired";
+import { withFileLock } from "./file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, cloudOf, prepareStateDir } from "./names";
@@ -36,6 +37,16 @@ export async function cloudUp(options: CloudOptions = {}): Promise<Cloud> {
   const cloud = cloudOf(options);
   const say = options.progress ?? (() => undefined);
   prepareStateDir(cloud);
+  // Two stacks may come up at the same time on one cloud.
+  await withFileLock(
+    `${cloud.stateDir}/lock`,
+    () => say("another command is starting this cloud"),
+    () => start(cloud, options, say),
+  );
+  return cloud;
+}
+
+async function start(cloud: Cloud, options: CloudOptions, say: (line: string) => void): Promise<void> {
   const engine = await ensureEngineRuns(cloud.stateDir);
   await refuseForeign(cloud, engine.docker);
   say(`container engine answers on ${engine.host}`);
@@ -54,7 +65,6 @@ export async function cloudUp(options: CloudOptions = {}): Promise<Cloud> {
   };
   await startHypervisor(cloud, settings);
   say("hypervisor runs");
-  return cloud;
 }
 
 /** Ends the cloud and removes everything of it: machines, networks, volumes, processes, state. */

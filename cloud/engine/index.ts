@@ -4,8 +4,8 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import { UserError } from "../names";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
+import { withFileLock } from "../file-lock";
 import { aptInstall, tryRun } from "../run";
-import { withLock } from "./lock";
 
 /**
  * The container engine: the one that answers on this machine, else one of the project's own.
@@ -55,7 +55,7 @@ export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
       "Run the same command as root, or use an AWS stack (STACK=dev).",
     );
   }
-  return withLock(`${HOME}/lock`, async () => {
+  return withEngineLock(async () => {
     mkdirSync(USERS, { recursive: true });
     writeFileSync(userFile(stateDir), stateDir);
     const found = await findEngine();
@@ -84,7 +84,7 @@ export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
  * anybody is left in it; images and caches stay. True if it was stopped.
  */
 export async function releaseEngine(stateDir: string): Promise<boolean> {
-  return withLock(`${HOME}/lock`, async () => {
+  return withEngineLock(async () => {
     rmSync(userFile(stateDir), { force: true });
     const users = existsSync(USERS) ? readdirSync(USERS).map((file) => readFileSync(join(USERS, file), "utf8")) : [];
     if (users.some((directory) => existsSync(directory)) || runningPid(DAEMON) === undefined) return false;
@@ -121,6 +121,12 @@ export function withoutEngineRules(saved: string): string {
     .filter((line) => !/DOCKER|docker0/.test(line))
     .map((line) => line.replace(/^:FORWARD DROP/, ":FORWARD ACCEPT"))
     .join("\n");
+}
+
+/** One at a time starts or stops the engine, on the whole machine. */
+async function withEngineLock<T>(task: () => Promise<T>): Promise<T> {
+  mkdirSync(HOME, { recursive: true, mode: 0o700 });
+  return withFileLock(`${HOME}/lock`, () => undefined, task);
 }
 
 const userFile = (stateDir: string): string =>

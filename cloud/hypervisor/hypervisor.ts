@@ -5,7 +5,7 @@ import type Docker from "dockerode";
 import { LABEL } from "../names";
 import { resolverOf } from "./addresses";
 import { Appliances } from "./appliance";
-import { Balancers } from "./balancers";
+import { BalancerHealth, Balancers } from "./balancers";
 import { Context, log, statusCode } from "./context";
 import { Changes, Desired, Health, Vpc } from "./desired";
 import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
@@ -98,7 +98,7 @@ export class Hypervisor {
     await this.vpcs.reconcile(desired.vpcs);
     const containers = await this.containers();
     const machines = containers.filter(({ Labels }) => Labels[LABEL.kind] === "machine");
-    const [settled] = await Promise.all([
+    const [settled, health] = await Promise.all([
       this.machines.reconcile(desired.instances, desired.vpcs, machines),
       this.services(
         desired,
@@ -106,11 +106,12 @@ export class Hypervisor {
       ),
     ]);
     await this.protectAll(await this.containers());
+    await this.tell({ targets: health.targets, impaired: [...this.machines.dead] });
     this.report(generation, settled);
   }
 
   /** Resolver and gateway of every VPC, and the load balancers. */
-  private async services(desired: Desired, present: readonly Docker.ContainerInfo[]): Promise<void> {
+  private async services(desired: Desired, present: readonly Docker.ContainerInfo[]): Promise<BalancerHealth> {
     const { cloud, releasesDir, registryDir } = this.context;
     await this.balancers.configure(desired, present);
     const directory = (vpc: Vpc, kind: string): string => join(cloud.stateDir, kind, vpc.id);
@@ -129,7 +130,7 @@ export class Hypervisor {
       ),
     ];
     await this.appliances.reconcile(wanted, present);
-    await this.tell({ targets: health.targets, impaired: [...this.machines.dead] });
+    return health;
   }
 
   /** The names of load balancers resolve on the host as well: that is where the clients are. */

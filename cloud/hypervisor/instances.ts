@@ -86,13 +86,17 @@ export class Machines {
   }
 
   private async next(wanted: Instance | undefined, containerId: string | undefined): Promise<Action> {
-    this.dead.delete(wanted?.id ?? "");
-    if (!containerId) return decide(wanted, undefined, this.context.engineStartedAt);
+    if (!containerId) {
+      this.dead.delete(wanted?.id ?? "");
+      return decide(wanted, undefined, this.context.engineStartedAt);
+    }
     try {
       const { State } = await this.context.docker.getContainer(containerId).inspect();
       const machine = { status: State.Status, exitCode: State.ExitCode, startedAt: new Date(State.StartedAt) };
       const action = decide(wanted, machine, this.context.engineStartedAt);
-      if (wanted?.state === "running" && machine.status === "exited" && action === "nothing") this.dead.add(wanted.id);
+      const dead = wanted?.state === "running" && machine.status === "exited" && action === "nothing";
+      if (dead) this.dead.add(wanted.id);
+      else this.dead.delete(wanted?.id ?? "");
       return action;
     } catch (error) {
       if (statusCode(error) === 404) return "nothing"; // gone between two looks
@@ -109,8 +113,10 @@ export class Machines {
   ): Promise<void> {
     const started = Date.now();
     if (action === "remove") await this.remove(id, containerId!);
-    else if (action === "report-stopped") await this.context.api.stopped(instance!);
-    else if (action === "stop") await this.stop(containerId!);
+    else if (action === "report-stopped") {
+      await this.context.api.stopped(instance!);
+      await sleep(500); // until the API's answer to it is read: once is enough
+    } else if (action === "stop") await this.stop(containerId!);
     else if (!vpc)
       return; // its network is not there: an instance of the default VPC
     else {
