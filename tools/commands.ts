@@ -11,15 +11,14 @@ import { preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
 import { type Overrides, stackConfig } from "./stack-config";
-import { ensureKubectl, ensureReleasesFor, ensureToolchain, type Toolchain } from "./toolchain";
+import { ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
 
 /** Name of the local cloud that a run uses; tests have one of their own. */
 const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
 
-async function open(name: string): Promise<{ stack: Stack; toolchain: Toolchain }> {
+async function open(name: string): Promise<Stack> {
   stackConfig(name);
-  const toolchain = await ensureToolchain();
-  return { stack: new Stack(name, toolchain), toolchain };
+  return new Stack(name, await ensureToolchain(name));
 }
 
 /** The local cloud of a stack, started where it does not run; nothing for a stack on AWS. */
@@ -39,20 +38,20 @@ async function startCloud(stack: Stack): Promise<void> {
 export async function up(name: string, overrides: Overrides = {}): Promise<void> {
   const start = Date.now();
   if (isLocal(name)) preflight();
-  const { stack, toolchain } = await open(name);
+  const stack = await open(name);
   await startCloud(stack);
   await stack.prepare(overrides);
   await recover(stack);
   await stack.up();
   const outputs = await stack.outputs();
   await writeStackFiles(stack.dir, outputs);
-  await summary(stack, outputs, toolchain);
+  await summary(stack, outputs);
   console.log(`\nDone in ${Math.round((Date.now() - start) / 1000)} s.`);
 }
 
 /** `make preview`: what `up` would change; ARGS=--diff shows every line. */
 export async function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
-  const { stack } = await open(name);
+  const stack = await open(name);
   await startCloud(stack);
   await stack.prepare(overrides);
   await stack.preview(args);
@@ -60,7 +59,7 @@ export async function preview(name: string, overrides: Overrides, args: readonly
 
 /** `make refresh`: what really exists, read into Pulumi's state. */
 export async function refresh(name: string): Promise<void> {
-  const { stack } = await open(name);
+  const stack = await open(name);
   await startCloud(stack);
   await stack.prepare();
   await stack.refresh();
@@ -68,7 +67,7 @@ export async function refresh(name: string): Promise<void> {
 
 /** `make down`: nothing of the stack is left; the local cloud ends with its last stack. */
 export async function down(name: string): Promise<void> {
-  const { stack } = await open(name);
+  const stack = await open(name);
   if (!(await stack.exists())) {
     console.log(`Stack ${name} does not exist: nothing to destroy.`);
   } else {
@@ -83,18 +82,19 @@ export async function down(name: string): Promise<void> {
 
 /** `make status`: the machines and nodes as they are now. */
 export async function status(name: string): Promise<void> {
-  const { stack, toolchain } = await open(name);
-  await summary(stack, await stack.outputs(), toolchain);
+  const stack = await open(name);
+  await summary(stack, await stack.outputs());
 }
 
 /** `make env`: shell lines that make `pulumi`, `kubectl` and the SSH configuration of the stack work in this shell. */
 export async function env(name: string): Promise<void> {
-  const { stack, toolchain } = await open(name);
+  const stack = await open(name);
+  await ensureKubectl(name);
   const variables = { ...stack.environment(), KUBECONFIG: join(stack.dir, stackFiles.kubeconfig) };
   for (const [key, value] of Object.entries(variables)) {
     if (key !== "PATH") console.log(`export ${key}='${value.replaceAll("'", `'\\''`)}'`);
   }
-  console.log(`export PATH='${toolchain.binDirs.join(":")}':"$PATH"`);
+  console.log(`export PATH='${stack.toolchain.binDirs.join(":")}':"$PATH"`);
 }
 
 /** `make clean`: every local stack destroyed; the Makefile then removes .lab and node_modules. */
@@ -144,7 +144,7 @@ function samePort(name: string, port: number | undefined): boolean {
 }
 
 /** Prints the nodes, the endpoint, where the files are and what to type next. */
-async function summary(stack: Stack, outputs: StackOutputs, toolchain: Toolchain): Promise<void> {
+async function summary(stack: Stack, outputs: StackOutputs): Promise<void> {
   const here = (file: string): string => relative(process.cwd(), join(stackDir(stack.name), file));
   const table = outputs.nodes.map((node) => [node.name, node.role, node.privateIp, node.publicIp ?? "-", node.zone, node.instanceId]);
   printTable([["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"], ...table]);
@@ -154,7 +154,7 @@ async function summary(stack: Stack, outputs: StackOutputs, toolchain: Toolchain
   const kubeconfig = join(stack.dir, stackFiles.kubeconfig);
   if (outputs.kubeconfig && existsSync(kubeconfig)) {
     console.log("");
-    await execa(toolchain.kubectl, ["--kubeconfig", kubeconfig, "get", "nodes", "-o", "wide"], {
+    await execa(await ensureKubectl(stack.name), ["--kubeconfig", kubeconfig, "get", "nodes", "-o", "wide"], {
       stdio: ["ignore", "inherit", "inherit"],
       reject: false,
     });

@@ -44,7 +44,7 @@ export class Stack {
   /** @throws UserError where the stack has no configuration file, or its awsEndpoint is no URL. */
   constructor(
     readonly name: string,
-    private readonly toolchain: Toolchain,
+    readonly toolchain: Toolchain,
   ) {
     this.dir = stackDir(name);
     const endpoint = stackConfig(name)["awsEndpoint"];

@@ -1,11 +1,12 @@
 /** What a run needs beside the checkout's own packages: Pulumi with its plugins, kubectl, releases and images. */
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { images, releases } from "../bootstrap/versions";
 import { cacheRoot } from "../cloud/cache";
 import { ensureImages } from "../cloud/images/containers";
 import { ensureEngine } from "../cloud/plugins";
 import { ensureReleases, mirrorPath } from "../cloud/releases";
-import { labDir } from "./places";
+import { labDir, stackDir } from "./places";
 import { configDefaults, stackConfig } from "./stack-config";
 
 /** Executables of the reader's machine, and the environment in which Pulumi runs. */
@@ -17,9 +18,9 @@ export interface Toolchain {
 }
 
 /** @throws UserError where a part can neither be downloaded nor built. */
-export async function ensureToolchain(): Promise<Toolchain> {
+export async function ensureToolchain(stack: string): Promise<Toolchain> {
   const engine = await ensureEngine(join(labDir, "pulumi"));
-  const binDirs = [engine.binDir, join(labDir, "bin")];
+  const binDirs = [engine.binDir, stackBin(stack)];
   return {
     pulumi: join(engine.binDir, "pulumi"),
     binDirs,
@@ -55,9 +56,16 @@ export async function ensureImagesFor(names: readonly string[]): Promise<string>
   return registryDir;
 }
 
-/** kubectl of a stack's own version, for this machine. */
+/** kubectl of a stack's own version, linked into the stack's folder of executables; its path. */
 export async function ensureKubectl(stack: string): Promise<string> {
-  const { kubectl } = releases(versionsOf(stack), host);
-  return join(await ensureReleases([kubectl], host), mirrorPath(kubectl.url));
+  const all = releases(versionsOf(stack), host);
+  const mirror = await ensureReleases(Object.values(all), host);
+  const link = join(stackBin(stack), "kubectl");
+  await mkdir(stackBin(stack), { recursive: true });
+  await rm(link, { force: true });
+  await symlink(join(mirror, mirrorPath(all.kubectl.url)), link);
+  return link;
 }
+
+const stackBin = (stack: string): string => join(stackDir(stack), "bin");
 
