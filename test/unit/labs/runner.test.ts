@@ -17,7 +17,7 @@ type Stored = Manifest & { spec?: { taints?: { key: string; effect: string }[] }
 class FakeApi {
   readonly objects = new Map<string, Stored>();
   constructor() {
-    this.put({
+    void this.put({
       apiVersion: "v1",
       kind: "Node",
       metadata: { name: "worker-0", labels: { a: "b" } },
