@@ -87,6 +87,8 @@ export class Machines extends pulumi.ComponentResource {
         instanceType: machine.instanceType,
         subnetId: network.subnetIds[machine.zone] as pulumi.Output<string>,
         privateIp: machine.privateIp,
+        // Asked for by the machine, not by the subnet, whose attribute the provider waits ten seconds for.
+        associatePublicIpAddress: true,
         vpcSecurityGroupIds: securityGroups.of(machine),
         keyName: keyPair.keyName,
         // A node carries its pods' packets, whose addresses are not its own.
@@ -105,8 +107,9 @@ export class Machines extends pulumi.ComponentResource {
       {
         parent: this,
         dependsOn: network.internet,
-        // A machine keeps what it was born with: a newer image or another wording of the user data replaces none.
-        ignoreChanges: ["ami", "userData"],
+        // A machine keeps what it was born with: a newer image or another wording of the user data replaces none, and
+        // neither does having no public address while it is stopped.
+        ignoreChanges: ["ami", "userData", "associatePublicIpAddress"],
         replacementTrigger: hostKey.publicKeyOpenssh,
         // Its successor takes the same private address.
         deleteBeforeReplace: true,

@@ -48,7 +48,6 @@ export class Network extends pulumi.ComponentResource {
           vpcId: vpc.id,
           cidrBlock,
           availabilityZone: zones.apply((names) => names[zone] as string),
-          mapPublicIpOnLaunch: true,
           tags: tags(`subnet-${zone}`),
         },
         // A zone that AWS adds or renames later must not move a subnet with machines in it.

@@ -9,11 +9,13 @@ export interface UserDataArgs {
 
 /**
  * Renders the user data. The planted key is the machine's only one, so that an SSH client verifies the machine from its
- * first connection. https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh
+ * first connection. Debian's images write /etc/hosts anew at every boot unless told not to; the bootstrap keeps names there.
+ * https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh
  */
 export const renderUserData = ({ hostname, privateKey, publicKey }: UserDataArgs): string => `#cloud-config
 hostname: ${hostname}
 preserve_hostname: false
+manage_etc_hosts: false
 ssh_deletekeys: true
 ssh_keys:
   ed25519_private: |
