@@ -3,7 +3,7 @@ import type { ClusterSpec, Machine } from "../infra/cluster";
 import { commonVariables, releaseLines } from "./node";
 import type { Step } from "./step";
 import { asset, fill, publicFile, unitFile } from "./text";
-import { images } from "./versions";
+import { images, versions } from "./versions";
 
 /** https://github.com/containerd/containerd/blob/main/docs/hosts.md */
 const registryHosts = (mirror: string): string =>
@@ -18,6 +18,7 @@ export function containerRuntimeStep(spec: ClusterSpec, machine: Machine): Step 
       ...commonVariables(machine),
       MIRROR: spec.mirror ?? "",
       RELEASES: releaseLines(spec, machine, ["containerd", "runc", "cni-plugins", "crictl"]),
+      CONTAINERD_VERSION: `v${versions.containerd}`,
       IMAGES: [images.pause, ...(machine.role === "worker" ? [images.coredns] : [])].join(" "),
     },
     facts: {},

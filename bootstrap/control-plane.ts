@@ -61,6 +61,7 @@ export function controlPlaneStep(spec: ClusterSpec, machine: Machine): Step {
     machine,
     variables: {
       ...commonVariables(machine),
+      KUBERNETES_VERSION: spec.kubernetesVersion,
       CONTROLLERS: controllerLines(spec),
       MIRROR: spec.mirror ?? "",
       RELEASES: releaseLines(spec, machine, ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"]),

@@ -19,6 +19,7 @@ export function etcdStep(spec: ClusterSpec, machine: Machine): Step {
     machine,
     variables: {
       ...commonVariables(machine),
+      ETCD_VERSION: spec.etcdVersion,
       CONTROLLERS: controllerLines(spec),
       MIRROR: spec.mirror ?? "",
       RELEASES: releaseLines(spec, machine, ["etcd"]),

@@ -59,6 +59,7 @@ export function workerStep(spec: ClusterSpec, machine: Machine): Step {
     machine,
     variables: {
       ...commonVariables(machine),
+      KUBERNETES_VERSION: spec.kubernetesVersion,
       API_NAME: spec.apiName,
       MIRROR: spec.mirror ?? "",
       RELEASES: releaseLines(spec, machine, ["kubelet", "kube-proxy"]),

@@ -36,4 +36,4 @@ read -ra pulled <<<"$IMAGES"
 # shellcheck disable=SC2016
 background images bash -c 'for image; do crictl inspecti --quiet "$image" >/dev/null 2>&1 || crictl pull "$image"; done' - "${pulled[@]}"
 
-proof "containerd $(containerd --version | awk '{ print $3 }') answers on $NODE_NAME"
+proof "containerd $CONTAINERD_VERSION answers on $NODE_NAME"

@@ -40,4 +40,4 @@ wait_for 60 "the controller manager is healthy" healthy 10257
 blame kube-scheduler.service
 wait_for 60 "the scheduler is healthy" healthy 10259
 
-proof "Kubernetes $(kube-apiserver --version | awk '{ print $2 }') control plane on $NODE_NAME is ready"
+proof "Kubernetes $KUBERNETES_VERSION control plane on $NODE_NAME is ready"

@@ -141,4 +141,4 @@ if [ ${#others[@]} != 0 ] && list=$(members) && line=$(own_line "$list") && [ "$
 fi
 wait_for 120 "etcd has a quorum" curl --silent --fail --max-time 3 http://127.0.0.1:2381/readyz
 
-proof "etcd $(etcd --version | awk 'NR == 1 { print $3 }') on $NODE_NAME has a quorum"
+proof "etcd $ETCD_VERSION on $NODE_NAME has a quorum"

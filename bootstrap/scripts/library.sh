@@ -220,6 +220,9 @@ verdict() {
   esac
 }
 
+# renewed UNIT INVOCATION: the unit has been started again since that invocation.
+renewed() { unit_state "$1" && [ "$INVOCATION" != "$2" ]; }
+
 # begin UNIT: does as the verdict on the unit was, and records what the unit was started with. Does not wait until it is
 # ready, only until the former process is gone.
 begin() {
@@ -229,9 +232,7 @@ begin() {
   [ "$NEEDS_RELOAD" = no ] || systemctl daemon-reload # systemd has an older text of it
   [ "$ACTIVE" != failed ] || systemctl reset-failed "$unit"
   systemctl "$VERDICT" --no-block "$unit"
-  # shellcheck disable=SC2317
-  renewed() { unit_state "$unit" && [ "$INVOCATION" != "$former" ]; }
-  [ "$VERDICT" = start ] || wait_for 120 "the former $unit has ended" renewed
+  [ "$VERDICT" = start ] || wait_for 120 "the former $unit has ended" renewed "$unit" "$former"
   mkdir -p "$RECORDS" && printf '%s\n' "$PRINT" >"$RECORDS/$unit"
   say "$VERDICT $unit"
 }

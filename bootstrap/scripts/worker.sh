@@ -56,4 +56,4 @@ wait_for 60 "node $NODE_NAME is registered" registered
 blame kube-proxy.service
 wait_for 60 "kube-proxy is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10256/livez
 
-proof "kubelet $(kubelet --version | awk '{ print $2 }') and kube-proxy run, node $NODE_NAME is registered"
+proof "kubelet $KUBERNETES_VERSION and kube-proxy run, node $NODE_NAME is registered"
