@@ -19,8 +19,8 @@ export interface Recipe {
   readonly version: string;
   /** Everything else that the result depends on, as text: a change of it builds anew. */
   readonly recipe: string;
-  /** Builds into the empty directory. */
-  readonly build: (directory: string) => Promise<void>;
+  /** Builds into the empty directory; `scratch` is another one, for what is not part of the result. */
+  readonly build: (directory: string, scratch: string) => Promise<void>;
 }
 
 /** A file of an entry as it was when its content was last compared. */
@@ -62,10 +62,10 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
     const damage = await damageOf(directory); // the other run may have made it meanwhile
     if (damage === undefined) return directory;
     if (existsSync(directory)) say(`  The cached ${label} is damaged (${damage}): making it again`);
-    const partial = `${directory}.new`;
-    for (const old of [directory, partial]) await rm(old, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true });
-    await thing.build(partial);
+    const [partial, scratch] = [`${directory}.new`, `${directory}.scratch`];
+    for (const old of [directory, partial, scratch]) await rm(old, { recursive: true, force: true });
+    for (const empty of [partial, scratch]) await mkdir(empty, { recursive: true });
+    await thing.build(partial, scratch).finally(() => rm(scratch, { recursive: true, force: true }));
     await record(directory, await compare(partial, {}));
     await rename(partial, directory); // what was recorded becomes an entry only here
     return directory;

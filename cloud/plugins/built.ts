@@ -30,7 +30,7 @@ export const engineRecipe: GoBuild = {
   ldflags: [`-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`],
 };
 
-export const buildEngine = (into: string): Promise<void> => goBuild(engineRecipe, into);
+export const buildEngine = (into: string, scratch: string): Promise<void> => goBuild(engineRecipe, into, scratch);
 
 /** Starts a program that ends with its parent: an engine that was killed leaves no plugin behind. */
 const withParent = "exec setpriv --pdeathsig KILL";

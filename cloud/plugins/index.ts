@@ -33,12 +33,12 @@ export async function ensureEngine(home: string): Promise<Engine> {
     name: "pulumi",
     version: sdkVersion("pulumi"),
     recipe: JSON.stringify([archiveUrl, engineRecipe]),
-    build: async (into) => {
+    build: async (into, scratch) => {
       const version = sdkVersion("pulumi");
       if (await reachable(archiveUrl)) await progress(`downloading Pulumi ${version}`, () => downloadEngine(into));
       else
         await progress(`building the Pulumi engine ${version} (its download cannot be reached)`, () =>
-          buildEngine(into),
+          buildEngine(into, scratch),
         );
     },
   });

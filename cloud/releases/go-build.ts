@@ -1,6 +1,5 @@
 /** Builds commands out of Go modules, through the module proxy: for a machine that cannot download the releases. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "../names";
@@ -26,8 +25,16 @@ export interface GoBuild {
 type GoArchitecture = "amd64" | "arm64";
 const host: GoArchitecture = process.arch === "arm64" ? "arm64" : "amd64";
 
-/** Builds into a directory, one binary a command, for this machine's architecture or another one. */
-export async function goBuild(build: GoBuild, out: string, architecture: GoArchitecture = host): Promise<void> {
+/**
+ * Builds into a directory, one binary a command, for this machine's architecture or another one.
+ * @param scratch an existing directory, for the module that requires what is built.
+ */
+export async function goBuild(
+  build: GoBuild,
+  out: string,
+  scratch: string,
+  architecture: GoArchitecture = host,
+): Promise<void> {
   if (build.cgo && architecture !== host) {
     throw new UserError(
       `${build.packages.join(", ")} is linked against C libraries, so this ${host} machine does not build it for ${architecture}.`,
@@ -35,26 +42,19 @@ export async function goBuild(build: GoBuild, out: string, architecture: GoArchi
     );
   }
   await ensureGo();
-  await mkdir(out, { recursive: true });
-  const dir = await mkdtemp(join(tmpdir(), "kfs-go-"));
-  try {
-    await writeFile(join(dir, "go.mod"), "module tools\n\ngo 1.26.0\n");
-    const imports = build.packages.map((path) => `import _ "${path}"\n`).join("");
-    await writeFile(
-      join(dir, "tools.go"),
-      `//go:build tools\n\npackage ${build.main ? "main" : "tools"}\n\n${imports}`,
-    );
-    if (build.main) await writeFile(join(dir, "main.go"), build.main.source);
-    const edits = [
-      ...build.requires.map((module) => `-require=${module}`),
-      ...[...(build.replaces ?? []), ...(await replacesOf(build, dir))].map((replace) => `-replace=${replace}`),
-    ];
-    await go(dir, ["mod", "edit", ...edits]);
-    await go(dir, ["mod", "tidy"]);
-    await compile(build, dir, out, architecture);
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  const dir = join(scratch, "module");
+  for (const directory of [out, dir]) await mkdir(directory, { recursive: true });
+  await writeFile(join(dir, "go.mod"), "module tools\n\ngo 1.26.0\n");
+  const imports = build.packages.map((path) => `import _ "${path}"\n`).join("");
+  await writeFile(join(dir, "tools.go"), `//go:build tools\n\npackage ${build.main ? "main" : "tools"}\n\n${imports}`);
+  if (build.main) await writeFile(join(dir, "main.go"), build.main.source);
+  const edits = [
+    ...build.requires.map((module) => `-require=${module}`),
+    ...[...(build.replaces ?? []), ...(await replacesOf(build, dir))].map((replace) => `-replace=${replace}`),
+  ];
+  await go(dir, ["mod", "edit", ...edits]);
+  await go(dir, ["mod", "tidy"]);
+  await compile(build, dir, out, architecture);
 }
 
 /** Builds the main package of a module that is a directory of ours. */

@@ -3,18 +3,17 @@
  * origin publishes them. Downloaded and verified where the origin answers, otherwise built from the same versions' source.
  */
 import { createWriteStream, existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { execa } from "execa";
 import type { Architecture, Release } from "../../bootstrap/versions";
 import { cached, cacheRoot, sha256Of } from "../cache";
 import { linkInto } from "../link";
 import { ensurePackages } from "../packages";
 import { progress } from "../progress";
 import { reachable } from "../reachable";
+import { run } from "../run";
 import { goBuild } from "./go-build";
 import { type Component, componentOf } from "./recipes";
 import { publishedSum } from "./sums";
@@ -48,7 +47,7 @@ export async function ensureReleases(releases: readonly Release[], architecture:
       name: `release-${component.name}-${architecture}`,
       version,
       recipe: JSON.stringify({ component, files, packing }),
-      build: (into) => obtain({ component, version, architecture, files }, into),
+      build: (into, scratch) => obtain({ component, version, architecture, files }, into, scratch),
     });
     for (const { url, checksum } of files)
       for (const path of [mirrorPath(url), mirrorPath(checksum)])
@@ -65,7 +64,7 @@ interface Group {
   readonly files: readonly Release[];
 }
 
-async function obtain(group: Group, into: string): Promise<void> {
+async function obtain(group: Group, into: string, scratch: string): Promise<void> {
   const { component, files } = group;
   const what = `${component.name} ${group.version}`;
   if (await reachable(files[0]?.checksum ?? "")) {
@@ -74,7 +73,7 @@ async function obtain(group: Group, into: string): Promise<void> {
     });
   } else {
     await ensurePackages(component.packages ?? []);
-    await progress(`building ${what} (its download cannot be reached)`, () => build(group, into));
+    await progress(`building ${what} (its download cannot be reached)`, () => build(group, into, scratch));
   }
 }
 
@@ -94,38 +93,34 @@ async function download({ url, checksum }: Release, into: string): Promise<void>
   if (got !== published) throw new Error(`${url}: SHA-256 is ${got}, published is ${published ?? "none"}`);
 }
 
-async function build({ component, architecture, files }: Group, into: string): Promise<void> {
-  const work = await mkdtemp(join(tmpdir(), "kfs-release-"));
-  try {
-    await goBuild(component.build, work, architecture);
-    for (const { name, url, checksum } of files) {
-      const target = join(into, mirrorPath(url));
-      await mkdir(dirname(target), { recursive: true });
-      const layout = component.files[name];
-      if (layout === "binary") await copyFile(join(work, name), target);
-      else await archive(work, layout ?? {}, target);
-      await chmod(target, 0o755);
-      await publish(target, join(into, mirrorPath(checksum)));
-    }
-  } finally {
-    await rm(work, { recursive: true, force: true });
+async function build({ component, architecture, files }: Group, into: string, scratch: string): Promise<void> {
+  const binaries = join(scratch, "binaries");
+  await goBuild(component.build, binaries, scratch, architecture);
+  for (const { name, url, checksum } of files) {
+    const target = join(into, mirrorPath(url));
+    await mkdir(dirname(target), { recursive: true });
+    const layout = component.files[name];
+    if (layout === "binary") await rename(join(binaries, name), target);
+    else await archive(binaries, layout ?? {}, target, join(scratch, name));
+    await chmod(target, 0o755);
+    await publish(target, join(into, mirrorPath(checksum)));
   }
 }
 
-/** Writes an archive with the binaries under the names that upstream gives them. */
-async function archive(work: string, layout: Readonly<Record<string, string>>, target: string): Promise<void> {
-  const tree = await mkdtemp(join(tmpdir(), "kfs-archive-"));
-  try {
-    for (const [binary, path] of Object.entries(layout)) {
-      await mkdir(dirname(join(tree, path)), { recursive: true });
-      await rename(join(work, binary), join(tree, path)).catch(() => copyFile(join(work, binary), join(tree, path)));
-    }
-    const names = [...new Set(Object.values(layout).map((path) => path.split("/")[0] ?? path))];
-    const options = ["--sort=name", "--owner=0", "--group=0", "--mtime=@0", "--use-compress-program=gzip -1 -n"];
-    await execa("tar", [...options, "-cf", target, "-C", tree, ...names]);
-  } finally {
-    await rm(tree, { recursive: true, force: true });
+/** Writes an archive with the binaries under the names that upstream gives them, laid out in `tree` first. */
+async function archive(
+  binaries: string,
+  layout: Readonly<Record<string, string>>,
+  target: string,
+  tree: string,
+): Promise<void> {
+  for (const [binary, path] of Object.entries(layout)) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await rename(join(binaries, binary), join(tree, path));
   }
+  const names = [...new Set(Object.values(layout).map((path) => path.split("/")[0] ?? path))];
+  const options = ["--sort=name", "--owner=0", "--group=0", "--mtime=@0", "--use-compress-program=gzip -1 -n"];
+  await run("tar", [...options, "-cf", target, "-C", tree, ...names]);
 }
 
 /** Adds a file's sum to its sums file, in upstream's format. */

@@ -2,8 +2,7 @@
  * The image registry of the local cloud: a tree of plain files that any web server serves, with the images that were asked
  * for under the names that upstream gives them. Pulled from their registry where it answers, otherwise made by recipes.ts.
  */
-import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { cached, cacheRoot } from "../../cache";
 import { linkInto } from "../../link";
@@ -33,7 +32,7 @@ function ensureImage(name: string): Promise<string> {
     name: `image-${reference.repository.replaceAll("/", "-")}`,
     version: reference.tag,
     recipe: JSON.stringify([name, process.arch, recipe?.recipe, recipe?.config]),
-    build: async (into) => {
+    build: async (into, scratch) => {
       if (await reachable(registryUrl(reference))) {
         await progress(`pulling ${name}`, () => pullImage(reference, into));
         return;
@@ -44,16 +43,12 @@ function ensureImage(name: string): Promise<string> {
           `Use one of those that there is a recipe for: ${known.join(", ")}.`,
         );
       }
-      const root = await mkdtemp(join(tmpdir(), "kfs-image-"));
-      try {
-        await chmod(root, 0o755); // what it is becomes the mode of the image's root, and processes there are not all root's
-        await progress(`building the image ${name} (its registry cannot be reached)`, async () => {
-          await recipe.build(root);
-          await writeImage(reference, root, recipe.config, into);
-        });
-      } finally {
-        await rm(root, { recursive: true, force: true });
-      }
+      const root = join(scratch, "root");
+      await mkdir(root, { mode: 0o755 }); // becomes the mode of the image's root
+      await progress(`building the image ${name} (its registry cannot be reached)`, async () => {
+        await recipe.build(root, scratch);
+        await writeImage(reference, root, recipe.config, into);
+      });
     },
   });
 }

@@ -1,5 +1,5 @@
 /** How images are made on a machine that reaches no registry: the same programs, under upstream's names. */
-import { chmod, copyFile, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { kubernetesVersions } from "../../../bootstrap/versions";
@@ -13,8 +13,8 @@ export interface ImageRecipe {
   /** Everything that the content depends on, beside the tag. */
   readonly recipe: string;
   readonly config: ImageConfig;
-  /** Fills the empty directory with the image's root. */
-  readonly build: (root: string) => Promise<void>;
+  /** Fills the empty directory with the image's root; `scratch` is an existing directory beside it. */
+  readonly build: (root: string, scratch: string) => Promise<void>;
 }
 
 /** The recipe of an image, by its name without the tag; undefined where there is none. */
@@ -60,7 +60,7 @@ function coredns(tag: string): ImageRecipe {
   return {
     recipe: JSON.stringify(build),
     config: { Entrypoint: ["/coredns"], WorkingDir: "/" },
-    build: (root) => goBuild(build, root),
+    build: (root, scratch) => goBuild(build, root, scratch),
   };
 }
 
@@ -76,9 +76,9 @@ function agnhost(): ImageRecipe {
   return {
     recipe: JSON.stringify(build) + base.recipe,
     config: { Entrypoint: ["/agnhost"], Cmd: ["pause"], Env: base.config.Env, WorkingDir: "/" },
-    build: async (root) => {
-      await base.build(root);
-      await goBuild(build, root);
+    build: async (root, scratch) => {
+      await base.build(root, scratch);
+      await goBuild(build, root, scratch);
     },
   };
 }
@@ -100,16 +100,15 @@ function busybox(debian: string): ImageRecipe {
   return {
     recipe: JSON.stringify([debian, busyboxFiles]),
     config: { Cmd: ["sh"], Env: ["PATH=/bin"], WorkingDir: "/" },
-    build: async (root) => {
+    build: async (root, scratch) => {
       await ensurePackages(["mmdebstrap", "debian-archive-keyring"]);
-      const extracted = `${root}.debian`;
+      const extracted = join(scratch, "debian");
       const options = ["--quiet", "--variant=extract", "--include=busybox-static"];
       await run("mmdebstrap", [...options, debian, extracted]);
       for (const directory of ["bin", "etc", "root", "tmp"]) await mkdir(join(root, directory), { recursive: true });
       const binary = join(root, "bin/busybox");
       const packaged = debian === "bookworm" ? "bin/busybox" : "usr/bin/busybox";
       await copyFile(join(extracted, packaged), binary);
-      await rm(extracted, { recursive: true });
       await chmod(join(root, "tmp"), 0o1777);
       for (const applet of (await run(binary, ["--list"])).trim().split("\n")) {
         if (applet !== "busybox") await symlink("busybox", join(root, "bin", applet));
