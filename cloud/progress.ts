@@ -1,23 +1,64 @@
-/** Says what a long part does and how long it took: a line at its start, one every 30 s, one at its end. */
+/**
+ * Says what a long part does and how long it takes, on standard error, so that a command's own output stays clean. On a
+ * terminal the time counts in one line at the bottom; elsewhere (a log, CI) there is a line at the start, one every 30 s,
+ * and in both one at the end.
+ */
 
-const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1)} s`;
+/** Where progress is shown: process.stderr, or what a test hands in. */
+export interface Screen {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  write(text: string): unknown;
+}
+
+interface Part {
+  readonly label: string;
+  readonly start: number;
+}
+
+/** Milliseconds between two lines of a log, and between two drawings of a terminal's line. */
+const EVERY = { log: 30_000, terminal: 1000 } as const;
+
+const CLEAR_LINE = "\r\x1b[2K";
+
+const seconds = ({ start }: Part, digits: number): string => `${((Date.now() - start) / 1000).toFixed(digits)} s`;
+
+/** The parts under way on each screen, in the order of their start. */
+const underWay = new Map<Screen, Set<Part>>();
 
 /**
- * Runs one part of a longer work and reports it on standard error, so that a command's own output stays clean.
+ * Runs one part of a longer work and reports it.
  * @param label what is done, as "building etcd v3.6.16".
  */
-export async function progress<T>(label: string, work: () => Promise<T>): Promise<T> {
-  const start = Date.now();
-  console.error(`  … ${label}`);
-  const timer = setInterval(() => console.error(`  … ${label}: ${seconds(start)} so far`), 30_000);
+export async function progress<T>(label: string, work: () => Promise<T>, screen: Screen = process.stderr): Promise<T> {
+  const part: Part = { label, start: Date.now() };
+  const parts = underWay.get(screen) ?? new Set();
+  underWay.set(screen, parts.add(part));
+
+  const show = (): unknown =>
+    screen.isTTY ? draw(screen) : screen.write(`  … ${label}: ${seconds(part, 0)} so far\n`);
+  if (screen.isTTY) draw(screen);
+  else screen.write(`  … ${label}\n`);
+  const timer = setInterval(show, screen.isTTY ? EVERY.terminal : EVERY.log);
+  const end = (mark: string): void => {
+    clearInterval(timer);
+    parts.delete(part);
+    screen.write(`${screen.isTTY ? CLEAR_LINE : ""}  ${mark} ${label} (${seconds(part, 1)})\n`);
+    if (screen.isTTY) draw(screen);
+  };
   try {
     const result = await work();
-    console.error(`  ✓ ${label} (${seconds(start)})`);
+    end("✓");
     return result;
   } catch (error) {
-    console.error(`  ✗ ${label} (${seconds(start)})`);
+    end("✗");
     throw error;
-  } finally {
-    clearInterval(timer);
   }
+}
+
+/** Draws the terminal's line anew: every part under way with its time, cut to the terminal's width. */
+function draw(screen: Screen): void {
+  const parts = [...(underWay.get(screen) ?? [])].map((part) => `${part.label} ${seconds(part, 0)}`);
+  const line = parts.length === 0 ? "" : `  … ${parts.join(" · ")}`;
+  screen.write(CLEAR_LINE + line.slice(0, (screen.columns ?? 80) - 1));
 }
