@@ -101,7 +101,7 @@ export class Machines extends pulumi.ComponentResource {
           encrypted: true,
           deleteOnTermination: true,
         },
-        userData: pulumi.secret(userData),
+        userDataBase64: pulumi.secret(userData.apply((text) => Buffer.from(text).toString("base64"))),
         tags: { Name: machine.name, role: machine.role },
       },
       {
@@ -109,7 +109,7 @@ export class Machines extends pulumi.ComponentResource {
         dependsOn: network.internet,
         // A machine keeps what it was born with: a newer image or another wording of the user data replaces none, and
         // neither does having no public address while it is stopped.
-        ignoreChanges: ["ami", "userData", "associatePublicIpAddress"],
+        ignoreChanges: ["ami", "userDataBase64", "associatePublicIpAddress"],
         replacementTrigger: hostKey.publicKeyOpenssh,
         // Its successor takes the same private address.
         deleteBeforeReplace: true,
