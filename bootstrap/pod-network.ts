@@ -1,4 +1,5 @@
 /** The pod network by hand: a bridge on every node, addresses from host-local, routes by the VPC. */
+import { cidr, nthAddress } from "../infra/cidr";
 import type { ClusterSpec, Machine } from "../infra/cluster";
 import { commonVariables } from "./node";
 import type { Step } from "./step";
@@ -16,7 +17,11 @@ export function podNetworkStep(spec: ClusterSpec, machine: Machine): Step {
     files: [
       publicFile(
         "/etc/kubernetes/pod-network.nft",
-        fill(asset("manifests/pod-network.nft"), { POD_CIDR: spec.podCidr }),
+        fill(asset("manifests/pod-network.nft"), {
+          POD_CIDR: spec.podCidr,
+          NODE_POD_CIDR: podCidr,
+          NODE_POD_GATEWAY: nthAddress(cidr(podCidr), 1),
+        }),
       ),
       unitFile("pod-network.service"),
       publicFile("/etc/cni/net.d/10-bridge.conf", fill(asset("manifests/10-bridge.conf"), { NODE_POD_CIDR: podCidr })),

@@ -4,7 +4,7 @@
 
 converge pod-network.service /etc/kubernetes/pod-network.nft
 blame pod-network.service
-wait_for 20 "the masquerade rule is in place" nft list table ip pod_network
+wait_for 20 "the rules of the pod network are in place" nft list table ip pod_network
 
 ready() {
   curl --silent --max-time 4 --cacert "$PKI/kubernetes-ca.pem" --cert "$PKI/kubelet.pem" --key "$PKI/kubelet-key.pem" \
