@@ -127,7 +127,11 @@ async function enter(docker: Docker, node: Node, command: readonly string[]): Pr
     HOME: "/root",
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   };
-  return attached("/usr/bin/nsenter", ["--target", String(State.Pid), "--all", "--wd=/root", "--", ...command], env);
+  return attached(
+    "/usr/bin/nsenter",
+    ["--target", String(State.Pid), "--all", "--", "sh", "-c", 'cd && exec "$@"', "sh", ...command],
+    env,
+  );
 }
 
 function showLogs(cloud: Cloud, follow: boolean): Promise<number> {

@@ -2,12 +2,11 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
 import { ensureEngineRuns, findEngine, releaseEngine } from "./engine";
-import { Api } from "./hypervisor/desired";
 import { withFileLock } from "./file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, cloudOf, prepareStateDir } from "./names";
-import { Node, listNodes } from "./nodes";
+import { Node, isSettled, listNodes } from "./nodes";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "./process";
 import { prepareHost } from "./host";
 import { refuseForeign, removeEverything, removeHostTraces } from "./remove";
@@ -100,14 +99,6 @@ export async function cloudStatus(options: CloudOptions = {}): Promise<CloudStat
   if (!runs) return { endpoint: apiEndpoint(cloud), runs, settled: false, nodes: [] };
   const nodes = await listNodes(cloud, engine.docker);
   return { endpoint: apiEndpoint(cloud), runs, settled: await isSettled(cloud), nodes };
-}
-
-/** Whether the hypervisor has made true all that the API says now. */
-async function isSettled(cloud: Cloud): Promise<boolean> {
-  const file = join(cloud.stateDir, "hypervisor.json");
-  if (!existsSync(file)) return false;
-  const { generation, settled } = JSON.parse(readFileSync(file, "utf8")) as { generation: number; settled: boolean };
-  return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
 }
 
 /** Whether the cloud's processes run. */

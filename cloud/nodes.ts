@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   CreateSecurityGroupCommand,
   AuthorizeSecurityGroupIngressCommand,
@@ -55,12 +57,20 @@ export function findNode(nodes: readonly Node[], wanted: string, stack: string |
   throw new UserError(`There is no machine "${wanted}".`, `There are: ${names(nodes)}.`);
 }
 
+/** Whether the hypervisor has made true all that the API says now. */
+export async function isSettled(cloud: Cloud): Promise<boolean> {
+  const file = join(cloud.stateDir, "hypervisor.json");
+  if (!existsSync(file)) return false;
+  const { generation, settled } = JSON.parse(readFileSync(file, "utf8")) as { generation: number; settled: boolean };
+  return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
+}
+
 /** What can be done to a machine for a drill. */
 export class Drills {
   private readonly api: Api;
 
   constructor(
-    cloud: Cloud,
+    private readonly cloud: Cloud,
     private readonly docker: Docker,
   ) {
     this.api = new Api(apiEndpoint(cloud));
@@ -99,7 +109,8 @@ export class Drills {
 
   /**
    * Takes the machine off the network: its security groups are exchanged for one that lets SSH in and nothing else in or
-   * out. Its own groups are noted in a tag.
+   * out, and its connections are cut, which a change of groups alone does not do, on AWS neither. Its own groups are noted
+   * in a tag.
    */
   async partition(node: Node): Promise<void> {
     const client = this.client(node);
@@ -119,6 +130,9 @@ export class Drills {
     const Tags = [{ Key: GROUPS_TAG, Value: node.groups.join(" ") }];
     await client.send(new CreateTagsCommand({ Resources: [node.id], Tags }));
     await client.send(new ModifyInstanceAttributeCommand({ InstanceId: node.id, Groups: [GroupId] }));
+    await this.settled();
+    const forget = await this.docker.getContainer(node.container?.Id ?? "").exec({ Cmd: ["conntrack", "-F"] });
+    await forget.start({ Detach: true });
   }
 
   /** Ends a partition: the machine has its own groups again. */
@@ -131,6 +145,12 @@ export class Drills {
     const Filters = [{ Name: "group-name", Values: [isolation(node)] }];
     const { SecurityGroups } = await client.send(new DescribeSecurityGroupsCommand({ Filters }));
     for (const { GroupId } of SecurityGroups ?? []) await client.send(new DeleteSecurityGroupCommand({ GroupId }));
+    await this.settled();
+  }
+
+  private async settled(): Promise<void> {
+    if (await waitFor(() => isSettled(this.cloud), 60_000)) return;
+    throw new Error("the hypervisor did not settle within a minute; see its log (cloud logs)");
   }
 
   private client(node: Node): ReturnType<Api["ec2"]> {

@@ -46,6 +46,8 @@ export interface Instance {
   readonly vpcId: string;
   readonly state: "running" | "stopped" | "terminated";
   readonly privateIp: string;
+  /** Ids of its network interfaces. */
+  readonly interfaces: readonly string[];
   /** Private DNS name: what the machine calls itself until its user data says otherwise. */
   readonly dnsName: string;
   readonly type: string;
@@ -186,7 +188,10 @@ export class Api {
     const instances = (reservations.Reservations ?? [])
       .flatMap((reservation) => reservation.Instances ?? [])
       .map((instance) => instanceOf(instance, region, changes));
-    const addresses = new Map(instances.map((instance) => [instance.id, instance.privateIp]));
+    // A route leads to an instance, or to its network interface.
+    const addresses = new Map(
+      instances.flatMap(({ id, interfaces, privateIp }) => [id, ...interfaces].map((to) => [to, privateIp] as const)),
+    );
     const balancers = Object.keys(changes.addresses).some((arn) => arn.split(":")[3] === region)
       ? await readBalancers(this.balancing(region), changes, instances)
       : [];
@@ -207,7 +212,7 @@ export class Api {
           .filter((table) => table.VpcId === vpc.VpcId)
           .flatMap((table) => table.Routes ?? [])
           .flatMap((route) => {
-            const via = addresses.get(route.InstanceId ?? "");
+            const via = addresses.get(route.InstanceId ?? route.NetworkInterfaceId ?? "");
             return via && route.DestinationCidrBlock ? [{ destination: route.DestinationCidrBlock, via }] : [];
           }),
       })),
@@ -226,6 +231,7 @@ function instanceOf(instance: ApiInstance, region: string, changes: Changes): In
     state:
       state === "running" || state === "pending" ? "running" : state?.startsWith("stop") ? "stopped" : "terminated",
     privateIp: instance.PrivateIpAddress ?? "",
+    interfaces: (instance.NetworkInterfaces ?? []).map(({ NetworkInterfaceId }) => NetworkInterfaceId!),
     dnsName: instance.PrivateDnsName ?? "",
     type: instance.InstanceType ?? "t3.medium",
     keyName: instance.KeyName,

@@ -11,7 +11,7 @@ import { Changes, Desired, Health, Vpc } from "./desired";
 import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
 import { writeIfChanged } from "./files";
 import { gateway, renderGateway } from "./gateway";
-import { Machines, forgetConnections, loadRuleset } from "./instances";
+import { Machines, loadRuleset } from "./instances";
 import { balancerNode, balancerHolder, balancerNames, nodeId } from "./load-balancer";
 import { Holder, allMembers, renderRuleset } from "./security-groups";
 import { Vpcs } from "./vpc";
@@ -32,8 +32,6 @@ export class Hypervisor {
   private readonly appliances: Appliances;
   /** The ruleset that was last loaded, by network namespace. */
   private readonly rulesets = new Map<string, string>();
-  /** The groups that were last in force, by network namespace. */
-  private readonly groups = new Map<string, string>();
   private woken = (): void => undefined;
   private pending = true;
   /** The health that was last reported, as text. */
@@ -181,12 +179,6 @@ export class Hypervisor {
     if (this.rulesets.get(sandbox) === ruleset) return;
     await loadRuleset(sandbox, ruleset);
     this.rulesets.set(sandbox, ruleset);
-    // A changed rule leaves tracked connections alone, as on AWS. Other groups altogether cut them, so that a machine can
-    // be taken off the network at once: what the new groups allow goes on, as connections are picked up in the middle.
-    const groups = JSON.stringify(holder.groups);
-    const other = this.groups.has(sandbox) && this.groups.get(sandbox) !== groups;
-    this.groups.set(sandbox, groups);
-    if (other) await forgetConnections(this.context.docker.getContainer(container.Id));
   }
 
   /** Says how far it is: what `status` and tests wait for. */

@@ -184,12 +184,6 @@ export async function loadRuleset(sandbox: string, ruleset: string): Promise<voi
   if (result.exitCode !== 0) throw new Error(`nft refused a ruleset: ${result.all.trim()}`);
 }
 
-/** Makes a machine's kernel forget the connections it tracks. */
-export async function forgetConnections(container: Docker.Container): Promise<void> {
-  const exec = await container.exec({ Cmd: ["conntrack", "-F"] });
-  await exec.start({ Detach: true });
-}
-
 /** Waits for a removal; it is no fault if the thing was gone. */
 export async function ignoreMissing(removal: Promise<unknown>): Promise<void> {
   try {

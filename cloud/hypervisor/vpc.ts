@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import type Docker from "dockerode";
 import { Cloud, LABEL, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
 import { run } from "../run";
-import { gatewayOf } from "./addresses";
+import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
 import { Vpc } from "./desired";
 import { ignoreMissing } from "./instances";
@@ -24,18 +24,31 @@ export function vpcNetwork(cloud: Cloud, vpc: Vpc, mtu: number): Docker.NetworkC
   };
 }
 
-/** The host's own rules for the cloud's bridges: VPCs are apart, and the router keeps quiet about shorter ways. */
-export function renderHostRuleset(cloud: Cloud, bridges: readonly string[]): string {
+/** Blocks that mean nothing on the internet (RFC 1918, RFC 6598, RFC 3927): an internet gateway drops them. */
+const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"];
+
+/**
+ * The host's own rules for the cloud's bridges. What leaves a VPC goes to public addresses only, so not to other VPCs nor
+ * to the networks around the host; the VPC's resolver may ask the host's resolvers wherever they are. The router keeps
+ * quiet about shorter ways (ICMP redirects).
+ */
+export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | "cidr">[]): string {
   const table = hostTable(cloud);
-  const apart = bridges.map(
-    (bridge) => `    iifname "${bridge}" oifname "${bridgePrefix(cloud)}*" oifname != "${bridge}" drop\n`,
-  );
+  const lines = [...vpcs]
+    .sort((a, b) => a.id.localeCompare(b.id))
+    .flatMap(({ id, cidr }) => {
+      const out = `iifname "${bridgeOf(cloud, id)}" oifname != "${bridgeOf(cloud, id)}"`;
+      return [
+        `${out} ip saddr ${resolverOf(cidr)} th dport 53 accept`,
+        `${out} ip daddr { ${PRIVATE.join(", ")} } ct direction original drop`,
+      ];
+    });
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
   chain forward {
     type filter hook forward priority -10; policy accept;
-${apart.join("")}  }
+${lines.map((line) => `    ${line}\n`).join("")}  }
   chain output {
     type filter hook output priority 0; policy accept;
     oifname "${bridgePrefix(cloud)}*" icmp type redirect drop
@@ -77,7 +90,7 @@ export class Vpcs {
 
   private async applyHostRules(vpcs: readonly Vpc[]): Promise<void> {
     const { cloud } = this.context;
-    const rules = renderHostRuleset(cloud, vpcs.map(({ id }) => bridgeOf(cloud, id)).sort());
+    const rules = renderHostRuleset(cloud, vpcs);
     if (rules === this.hostRules) return;
     await run("nft", ["-f", "-"], { input: rules });
     this.hostRules = rules;

@@ -8,7 +8,7 @@ import {
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, findNode, listNodes } from "../../cloud/nodes";
+import { Drills, Node, findNode, listNodes } from "../../cloud/nodes";
 import { World, eventually } from "./world";
 
 let world: World;
@@ -126,18 +126,33 @@ describe("security groups", () => {
   });
 
   it("cut a machine off when a drill isolates it, connections in progress included", async () => {
-    const drills = new Drills(world.cloud, await world.docker());
-    const find = async (): ReturnType<typeof listNodes> extends Promise<(infer N)[]> ? Promise<N> : never =>
-      findNode(await listNodes(world.cloud, await world.docker()), "a", undefined);
+    const docker = await world.docker();
+    const drills = new Drills(world.cloud, docker);
+    const a = async (): Promise<Node> => findNode(await listNodes(world.cloud, docker), "a", undefined);
+    const heard = async (): Promise<number> => Number((await world.run(B, "stat -c %s /run/heard")).stdout);
+    await world.allow(peers, {
+      IpProtocol: "tcp",
+      FromPort: 9000,
+      ToPort: 9000,
+      UserIdGroupPairs: [{ GroupId: peers }],
+    });
+    await world.settled();
+    await world.run(B, "sudo systemd-run --quiet --unit listen sh -c 'exec nc -l 9000 >/run/heard'");
     await world.run(
       A,
-      `sudo systemd-run --quiet --unit talk sh -c '(while echo x; do sleep 0.2; done) | nc ${b()} 22 >/tmp/talk'`,
+      `sudo systemd-run --quiet --unit talk sh -c '(while echo x; do sleep 0.1; done) | nc ${b()} 9000'`,
     );
-    await drills.partition(await find());
-    await within(() => world.opens(A, b(), 8000), false);
-    await within(() => world.opens(B, world.address(A), 8000), false);
-    await drills.heal(await find());
-    await within(() => world.opens(A, b(), 8000), true);
+    await eventually(async () => (await heard()) > 10 || undefined, "the connection to carry something");
+
+    await drills.partition(await a());
+    expect(await world.opens(A, b(), 8000)).toBe(false);
+    expect(await world.opens(B, world.address(A), 8000)).toBe(false);
+    const silence = await heard();
+    await new Promise((done) => setTimeout(done, 1_500));
+    expect(await heard()).toBe(silence);
+
+    await drills.heal(await a());
+    expect(await world.opens(A, b(), 8000)).toBe(true);
   });
 });
 
@@ -151,7 +166,7 @@ describe("routes", () => {
     await world.ec2.send(new CreateRouteCommand(route));
     await world.run(
       B,
-      `sudo ip link add pods type dummy && sudo ip addr add ${pod}/24 dev pods && sudo ip link set pods up`,
+      `sudo ip link add pods type bridge && sudo ip addr add ${pod}/24 dev pods && sudo ip link set pods up`,
     );
     await world.settled();
     expect(await world.opens(A, pod, 8000)).toBe(false);

@@ -16,7 +16,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { Client, utils } from "ssh2";
-import { Cloud, apiEndpoint, cloudDown, cloudStatus, cloudUp } from "../../cloud";
+import { Cloud, apiEndpoint, cloudDown, cloudOf, cloudStatus, cloudUp } from "../../cloud";
 import { findEngine } from "../../cloud/engine";
 import { addressIn } from "../../cloud/hypervisor/addresses";
 
@@ -28,6 +28,9 @@ export interface Outcome {
   readonly exitCode: number;
   readonly stdout: string;
 }
+
+/** Clouds that this run started. */
+const up = new Set<string>();
 
 /** A VPC with one subnet, a key, and a security group that lets SSH in from the gateway, where the tests are. */
 export class World {
@@ -51,7 +54,10 @@ export class World {
 
   /** Starts the cloud and makes the VPC, a.b.0.0/16 with a subnet a.b.1.0/24. */
   static async up(name: string, port: number, cidr: string, releasesDir?: string): Promise<World> {
-    const cloud = await cloudUp({ name, port, ...(releasesDir ? { releasesDir } : {}) });
+    const cloud = cloudOf({ name, port });
+    if (!up.has(name)) await cloudDown(cloud); // whatever an interrupted run left
+    up.add(name);
+    await cloudUp({ name, port, ...(releasesDir ? { releasesDir } : {}) });
     const world = new World(cloud, cidr);
     await world.network();
     return world;
@@ -156,6 +162,11 @@ export class World {
     return new Promise((done, fail) => {
       const client = new Client();
       client.on("error", fail);
+      const deadline = setTimeout(() => {
+        client.destroy();
+        fail(new Error(`${command} on ${this.address(host)} did not end in 30 s`));
+      }, 30_000);
+      client.on("close", () => clearTimeout(deadline));
       client.on("ready", () => {
         client.exec(command, (error, stream) => {
           if (error) return fail(error);
