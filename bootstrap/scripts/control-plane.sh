@@ -22,7 +22,7 @@ others_ready() {
 }
 
 verdict "${API[@]}"
-if [ "$VERDICT" = restart ]; then
+if [ "$VERDICT" = restart ] && api_ready 127.0.0.1; then
   others_ready 180
   take_turn
   others_ready 60

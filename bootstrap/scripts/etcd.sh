@@ -42,6 +42,7 @@ join_cluster() {
 announce_empty() {
   [ ${#others[@]} != 0 ] || return 0
   silence_announcement
+  on_exit silence_announcement
   systemd-run --quiet --collect --unit etcd-empty --property RuntimeMaxSec=600 \
     -- python3 /usr/local/lib/kubernetes-from-scratch/announce-empty.py "$PRIVATE_IP"
 }
@@ -133,7 +134,11 @@ if [ ! -d /var/lib/etcd/member/wal ] && [ "$(systemctl show --property SubState 
 fi
 
 verdict etcd.service "${FILES[@]}"
-if [ "$VERDICT" = restart ]; then restart_in_turn; else begin etcd.service; fi
+if [ "$VERDICT" = restart ] && etcd_healthy "$PRIVATE_IP" >/dev/null 2>&1; then
+  restart_in_turn
+else
+  begin etcd.service # a member that is not well takes nothing from the quorum
+fi
 
 # a learner votes once it has caught up
 if [ ${#others[@]} != 0 ] && list=$(members) && line=$(own_line "$list") && [ "$(field 6 <<<"$line")" = true ]; then
