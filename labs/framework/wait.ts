@@ -21,7 +21,7 @@ export interface WaitOptions<T> {
 
 /** A value as one short line. */
 export function brief(value: unknown, limit = 400): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing");
+  const text = (typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing")).replace(/\s+/g, " ").trim();
   return text.length > limit ? `${text.slice(0, limit)} …` : text;
 }
 
