@@ -82,10 +82,10 @@ function buildPlugin(plugin: Plugin): Promise<string> {
   });
 }
 
-/** All files of a directory with their names, as one text: what a build of it depends on. */
+/** All files of a directory but Go's tests, with their names, as one text: what a build of it depends on. */
 function textOf(directory: string): string {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.endsWith("_test.go"))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
     .map((file) => `${file.slice(directory.length)}\n${readFileSync(file, "utf8")}`)
