@@ -6,47 +6,58 @@ import type { SecretFile, Step, StepFile } from "./step";
 export type Material = Readonly<Record<string, string>>;
 
 /** A string as the shell reads it, whatever is in it. */
-const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
+export const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
 
 /** Feeds a text to a command; the marker must not be a line of the text. */
-function hereDocument(command: string, text: string, marker: string): string {
+export function hereDocument(command: string, text: string, marker: string): string {
   if (text.split("\n").includes(marker)) throw new Error(`a text has the line ${marker}, which ends it`);
   return `${command} <<'${marker}'\n${text.endsWith("\n") ? text : `${text}\n`}${marker}\n`;
 }
 
-const owner = (file: StepFile | SecretFile): string => file.owner ?? "root:root";
+/** Owner of a file as user:group. */
+export const owner = (file: StepFile | SecretFile): string => file.owner ?? "root:root";
 const isLibrary = (file: StepFile): boolean => file.path.startsWith(`${libraryDirectory}/`);
 
-/** The step as the library runs it: variables, files, script. */
-function stepText(step: Step): string {
+/** What a step does with the library at hand: variables, files, script. */
+export function stepBody(step: Step): string {
   const variables = Object.entries(step.variables).map(([name, value]) => `${name}=${quote(value)}\n`);
   const files = step.files
     .filter((file) => !isLibrary(file))
     .map((file) => hereDocument(`put ${file.path} ${file.mode} ${owner(file)}`, file.content, "END_OF_FILE"));
-  return [...variables, ...files, step.script].join("\n");
+  return `${variables.join("")}${files.join("")}\n${step.script}`;
 }
 
-/** The library's files, which come before there is a library: written under another name, then renamed. */
-function installLibrary(files: readonly StepFile[]): string {
-  return files
+/** Installs the library, which comes before there is one: written under another name, then renamed. Empty without it. */
+export function libraryText(step: Step): string {
+  const files = step.files
+    .filter(isLibrary)
     .map(
       ({ path, mode, content }) =>
         hereDocument(`install -D -m ${mode} /dev/stdin ${path}.new`, content, "END_OF_FILE") +
         `mv -fT ${path}.new ${path}\n`,
-    )
-    .join("");
+    );
+  return files.length > 0 ? `umask 022\nmkdir -p /run/kubernetes-from-scratch\n${files.join("")}` : "";
 }
+
+/** A shell script without the lines that only people read; those are in scripts/ and in the transcript. */
+const withoutComments = (script: string): string => script.replace(/^[ \t]*(#(?!!).*)?\n/gm, "");
 
 /**
  * The command of a step, for the login shell of a user with sudo. Holds no secret: those come on standard input.
- * Both sshd and sudo pass it as one argument, which Linux limits to 128 KiB.
+ * Both sshd and sudo pass it as one argument, which Linux limits to 128 KiB; the engine's state keeps it twice.
  */
 export function renderCommand(step: Step): string {
+  const lean: Step = {
+    ...step,
+    script: withoutComments(step.script),
+    files: step.files.map((file) => (isLibrary(file) ? { ...file, content: withoutComments(file.content) } : file)),
+  };
   const command = [
-    "set -euo pipefail\numask 077\nmkdir -p /run/kubernetes-from-scratch\n",
-    `umask 022\n${installLibrary(step.files.filter(isLibrary))}umask 077\n`,
+    "set -euo pipefail\n",
+    libraryText(lean),
+    "umask 077\nmkdir -p /run/kubernetes-from-scratch\n",
     `text=$(mktemp /run/kubernetes-from-scratch/${step.name}.XXXXXX)\n`,
-    hereDocument('cat >"$text"', stepText(step), "END_OF_STEP"),
+    hereDocument('cat >"$text"', stepBody(lean), "END_OF_STEP"),
     `exec bash ${libraryDirectory}/run-step.sh ${step.name} "$text"\n`,
   ].join("");
   const text = `sudo -n bash -c "$(${hereDocument("cat", command, "END_OF_COMMAND")})"`;

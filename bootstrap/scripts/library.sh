@@ -52,6 +52,7 @@ wait_for() {
 # on_exit COMMAND: runs when the step ends, whatever way short of SIGKILL.
 ON_EXIT=()
 on_exit() { ON_EXIT+=("$1"); }
+run_on_exit() { local command; for command in "${ON_EXIT[@]}"; do eval "$command" || :; done; }
 
 # --- files -----------------------------------------------------------------------------------------------------------
 

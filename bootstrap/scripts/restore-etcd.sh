@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Recovery when the majority of the etcd members lost its data: makes one cluster anew out of a snapshot.
-# On every control-plane machine, with the same snapshot file, before starting any of them:
-#   sudo restore-etcd.sh SNAPSHOT NODE_NAME PRIVATE_IP CLUSTER_NAME controller-0=10.0.1.11,controller-1=10.0.1.12,...
-# and then on every machine: sudo systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler
-# A snapshot is made by: sudo etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/etcd-ca.pem \
-#   --cert /etc/etcd/etcd.pem --key /etc/etcd/etcd-key.pem snapshot save FILE
 # https://etcd.io/docs/v3.6/op-guide/recovery/
 set -euo pipefail
 umask 077
-[ $# = 5 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
+[ $# = 5 ] || {
+  cat >&2 <<'END'
+usage: sudo restore-etcd.sh SNAPSHOT NODE_NAME PRIVATE_IP CLUSTER_NAME controller-0=10.0.1.11,controller-1=10.0.1.12,...
+Run it on every control-plane machine, with the same snapshot file, before starting etcd on any of them; then, on each:
+  sudo systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler
+A snapshot is made by:
+  sudo etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/etcd-ca.pem --cert /etc/etcd/etcd.pem \
+    --key /etc/etcd/etcd-key.pem snapshot save FILE
+END
+  exit 2
+}
 readonly SNAPSHOT=$1 NODE_NAME=$2 PRIVATE_IP=$3 CLUSTER_NAME=$4 MEMBERS=$5
 
 etcdutl snapshot status "$SNAPSHOT" --write-out table

@@ -30,8 +30,8 @@ inside() {
 }
 
 finish() {
-  local code=$? command
-  for command in "${ON_EXIT[@]}"; do eval "$command" || :; done
+  local code=$?
+  run_on_exit
   rm -f "$STATE/$STEP.secrets"
   echo "$code" >"$STATE/$STEP.result.new"
   mv -fT "$STATE/$STEP.result.new" "$STATE/$STEP.result"
