@@ -18,7 +18,7 @@ node_modules/.package-lock.json: package-lock.json
 	@touch $@
 
 up: node_modules/.package-lock.json ## build or update the cluster of STACK
-	@$(lab) up --stack $(STACK) $(if $(STAGE),--stage $(STAGE))
+	@$(lab) up --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
 
 preview: node_modules/.package-lock.json ## show what `up` would change (ARGS=--diff for every line)
 	@$(lab) preview --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)

@@ -1,4 +1,24 @@
 /** Writes the transcript of the whole bootstrap: what a reader types on empty machines to get the same cluster. */
+import { mkdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { transcript } from "../bootstrap/by-hand";
+import { clusterSpec } from "../infra/cluster";
+import { formatFaults, parseConfig } from "../infra/config";
+import { completeConfig } from "../infra/config-defaults";
+import { UserError } from "./errors";
+import { stackDir } from "./places";
+import { stackConfig } from "./stack-config";
+
+/**
+ * Writes .lab/<stack>/by-hand.md and returns its path.
+ * @throws UserError with every fault of the stack's configuration.
+ */
 export async function writeTranscript(stack: string): Promise<string> {
-  return Promise.reject(new Error(`no transcript of ${stack}`));
+  const parsed = parseConfig(completeConfig(stackConfig(stack)), { stack, secretKeys: ["encryptionKey"] });
+  if ("faults" in parsed) throw new UserError(formatFaults(parsed.faults, stack));
+  mkdirSync(stackDir(stack), { recursive: true, mode: 0o700 });
+  const path = join(stackDir(stack), "by-hand.md");
+  await writeFile(path, transcript(clusterSpec(parsed.config)));
+  return path;
 }

@@ -34,15 +34,15 @@ async function startCloud(stack: Stack): Promise<void> {
   });
 }
 
-/** `make up`: from nothing, or from any state, to the cluster that the configuration describes. */
-export async function up(name: string, overrides: Overrides = {}): Promise<void> {
+/** `make up`: from nothing, or from any state, to the cluster that the configuration describes; args go to Pulumi. */
+export async function up(name: string, overrides: Overrides = {}, args: readonly string[] = []): Promise<void> {
   const start = Date.now();
   if (isLocal(name)) preflight();
   const stack = await open(name);
   await startCloud(stack);
   await stack.prepare(overrides);
   await recover(stack);
-  await stack.up();
+  await stack.up(args);
   const outputs = await stack.outputs();
   await writeStackFiles(stack.dir, outputs);
   await summary(stack, outputs);

@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   const overrides = values.stage ? { stage: values.stage } : {};
   switch (command) {
     case "up":
-      return up(stack, overrides);
+      return up(stack, overrides, rest);
     case "preview":
       return preview(stack, overrides, rest);
     case "refresh":

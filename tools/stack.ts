@@ -1,6 +1,7 @@
 /** One Pulumi stack, driven by the Pulumi command line: the same commands that a user types. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa, type ExecaChildProcess } from "execa";
 import { UserError } from "./errors";
@@ -67,8 +68,7 @@ export class Stack {
       throw new UserError(
         `Set ${Object.keys(overrides).join(", ")} of stack ${this.name} with "pulumi config set" (only stacks of the local cloud take it from the command line).`,
       );
-    if (!(await this.exists()))
-      await this.pulumi(["stack", "init", this.name, "--no-select"], { quiet: true, stackFlag: false });
+    if (!(await this.exists())) await this.init();
     await this.releaseStaleLock();
   }
 
@@ -84,8 +84,29 @@ export class Stack {
     await this.pulumi(["refresh", "--yes", "--skip-preview", ...extra]);
   }
 
+  /** Destroys every resource and forgets the stack; its configuration stays. */
   async destroy(): Promise<void> {
-    await this.pulumi(["destroy", "--yes", "--skip-preview", "--remove"]);
+    await this.pulumi(["destroy", "--yes", "--skip-preview"]);
+    await this.pulumi(["stack", "rm", "--yes", "--preserve-config"], { quiet: true });
+  }
+
+  /**
+   * Makes the stack. Pulumi writes the salt of its secrets into the stack's file beside Pulumi.yaml: for a local stack that
+   * is a copy, so that the committed file stays as it is; Pulumi makes a new salt where the file it is given has none.
+   */
+  private async init(): Promise<void> {
+    const args = ["stack", "init", this.name, "--no-select"];
+    if (!this.localPort) {
+      await this.pulumi(args, { quiet: true, stackFlag: false });
+      return;
+    }
+    const cwd = mkdtempSync(join(tmpdir(), "kfs-stack-"));
+    try {
+      copyFileSync(join(root, "Pulumi.yaml"), join(cwd, "Pulumi.yaml"));
+      await this.pulumi(args, { quiet: true, stackFlag: false, cwd });
+    } finally {
+      rmSync(cwd, { recursive: true, force: true });
+    }
   }
 
   /** What `pulumi preview` would change, by operation. */
@@ -146,10 +167,10 @@ export class Stack {
 
   private async pulumi(
     args: readonly string[],
-    options: { quiet?: boolean; stackFlag?: boolean; input?: string } = {},
+    options: { quiet?: boolean; stackFlag?: boolean; input?: string; cwd?: string } = {},
   ): Promise<string> {
     const result = await execa(this.toolchain.pulumi, this.command(args, options.stackFlag), {
-      cwd: root,
+      cwd: options.cwd ?? root,
       env: this.environment(),
       stdin: options.input === undefined ? "ignore" : "pipe",
       ...(options.input === undefined ? {} : { input: options.input }),

@@ -41,8 +41,8 @@ async function untilReady(names: readonly string[], seconds = 120): Promise<void
 const unchanged = /(Resources:\s+\d+ unchanged)/;
 
 beforeAll(async () => {
-  await ensureImagesFor(["agnhost", "busybox"]);
-  lab = new Lab(at, "local");
+  await ensureImagesFor(["registry.k8s.io/e2e-test-images/agnhost:2.53", "docker.io/library/busybox:1.37"]);
+  lab = new Lab(at, "local", { openNodePorts: undefined });
 });
 
 afterAll(async () => {

@@ -1,0 +1,95 @@
+/** High availability for real: three zones, a load balancer, failures with writes in flight, and 3 -> 1 in place. */
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { failures, healthy, members, whileWriting } from "./failures";
+import { Lab, eventually } from "./lab";
+
+const at = { stack: "test-ha", cloud: "test-ha", port: 5012, network: "10.5" };
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = new Lab(at, "local-ha");
+  await lab.make("up");
+});
+
+afterAll(async () => {
+  if (lab) await lab.destroy();
+});
+
+describe("three control-plane nodes behind a load balancer", () => {
+  test("are all Ready, with three voting members of etcd and a DNS that answers", async () => {
+    await healthy(lab);
+    const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
+    expect(nodes).toHaveLength(5);
+    for (const node of nodes) expect(node).toMatch(/\sReady\s/);
+    const zones = await lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.labels.topology\\.kubernetes\\.io/zone}");
+    expect(new Set(zones.split(" ")).size).toBe(3);
+  });
+
+  test("are reached by the load balancer's name", async () => {
+    const server = await lab.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}");
+    expect(server).toMatch(/^https:\/\/.*\.elb\..*:6443$/);
+    expect(await lab.kubectl("get", "--raw", "/readyz")).toBe("ok");
+  });
+});
+
+describe("while a client writes and reads", () => {
+  const inEveryRun = [
+    "SIGKILL of the etcd leader",
+    "SIGKILL of an API server",
+    "a whole control-plane machine killed, then started again",
+  ];
+  test.each(failures.filter(({ name }) => inEveryRun.includes(name)))("$name loses no acknowledged write", async ({ name, run }) => {
+    const report = await run(lab);
+    console.log(`${name}: ${JSON.stringify(report)}`);
+    expect(report.lost).toEqual([]);
+    expect(report.givenUp).toBe(0);
+    expect(report.longestGap).toBeLessThan(20);
+  });
+
+  test("a changed flag rolls through the API servers, one at a time", async () => {
+    lab.configure({ apiServerArgs: { "audit-log-maxage": "31" } });
+    const report = await whileWriting(lab, async () => {
+      await lab.make("up");
+    });
+    console.log(`rolling: ${JSON.stringify(report)}`);
+    for (const controller of ["controller-0", "controller-1", "controller-2"])
+      expect(await lab.ssh(controller, "pgrep -af kube-apiserver")).toContain("--audit-log-maxage=31");
+    expect(report.lost).toEqual([]);
+    expect(report.givenUp).toBe(0);
+    const started = await Promise.all(
+      ["controller-0", "controller-1", "controller-2"].map((controller) =>
+        lab.ssh(controller, "date -d \"$(systemctl show -p ActiveEnterTimestamp --value kube-apiserver)\" +%s"),
+      ),
+    );
+    expect(new Set(started).size, "three restarts at three times").toBe(3);
+  });
+
+  test("3 -> 1 -> 3 control-plane nodes in place: members leave before their machines, and join again", async () => {
+    const report = await whileWriting(lab, async () => {
+      lab.configure({ controlPlaneCount: 1, apiEndpoint: "nlb" });
+      await lab.make("up");
+      expect((await members(lab, "controller-0")).map(({ name }) => name)).toHaveLength(1);
+      lab.configure({ controlPlaneCount: 3 });
+      await lab.make("up");
+    });
+    console.log(`3 -> 1 -> 3: ${JSON.stringify(report)}`);
+    await healthy(lab);
+    expect(report.lost).toEqual([]);
+    expect(report.longestGap).toBeLessThan(20);
+    const nodes = await lab.kubectl("get", "nodes", "-o", "name");
+    expect(nodes.split("\n")).toHaveLength(5);
+  });
+});
+
+test("an unchanged `up` changes nothing", async () => {
+  expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+});
+
+test("`make down` takes the load balancer's name with it", async () => {
+  await lab.make("down");
+  await eventually("no name of the load balancer on this host", 20, async () => {
+    const { stdout } = await execa("cat", ["/etc/hosts"]);
+    return stdout.includes("elb.") ? { saw: stdout } : { done: undefined };
+  });
+});
