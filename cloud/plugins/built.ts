@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -103,6 +104,7 @@ function script(file: string, line: string): void {
 }
 
 function link(target: string, path: string): void {
+  if (existsSync(path) && readlinkSync(path) === target) return;
   rmSync(path, { force: true });
   symlinkSync(target, path);
 }

@@ -86,7 +86,11 @@ async function replacesOf({ replacesOf: wanted, requires }: GoBuild, dir: string
 async function go(dir: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
   const result = await execa("go", args, { cwd: dir, env: { GOFLAGS: "-buildvcs=false", ...env }, reject: false });
   if (result.exitCode === 0) return result.stdout;
-  throw new Error(`go ${args.slice(0, 2).join(" ")} failed:\n${result.stderr.split("\n").slice(-30).join("\n")}`);
+  const reason = result.stderr.trim().split("\n").slice(-20).join("\n");
+  throw new UserError(
+    `\`go ${args.slice(0, 2).join(" ")}\` failed:\n${reason}\n`,
+    "Modules come from the proxy that `go env GOPROXY` names: it must answer. Then run the same again.",
+  );
 }
 
 let found = false;

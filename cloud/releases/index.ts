@@ -10,6 +10,7 @@ import { pipeline } from "node:stream/promises";
 import type { Architecture, Release } from "../../bootstrap/versions";
 import { cached, cacheRoot, sha256Of } from "../cache";
 import { linkInto } from "../link";
+import { UserError } from "../names";
 import { ensurePackages } from "../packages";
 import { progress } from "../progress";
 import { reachable } from "../reachable";
@@ -77,25 +78,38 @@ async function obtain(group: Group, into: string, scratch: string): Promise<void
   }
 }
 
+/** Downloads a file and the sums that its origin publishes, and compares them. */
 async function download({ url, checksum }: Release, into: string): Promise<void> {
   for (const source of [checksum, url]) {
     const target = join(into, mirrorPath(source));
     await mkdir(dirname(target), { recursive: true });
     const response = await fetch(source);
-    if (!response.ok || !response.body) throw new Error(`${source}: HTTP ${response.status}`);
-    await pipeline(
-      Readable.fromWeb(response.body),
-      createWriteStream(target, { mode: source === url ? 0o755 : 0o644 }),
-    );
+    if (!response.ok || !response.body) {
+      throw new UserError(
+        `${source} cannot be downloaded: HTTP ${response.status}.`,
+        "Is the version one that was released?",
+      );
+    }
+    const mode = source === url ? 0o755 : 0o644;
+    await pipeline(Readable.fromWeb(response.body), createWriteStream(target, { mode }));
   }
   const published = publishedSum(await readFile(join(into, mirrorPath(checksum)), "utf8"), basename(url));
   const got = await sha256Of(join(into, mirrorPath(url)));
-  if (got !== published) throw new Error(`${url}: SHA-256 is ${got}, published is ${published ?? "none"}`);
+  if (got !== published) {
+    throw new UserError(
+      `What was downloaded from ${url} has the SHA-256 ${got}; its origin publishes ${published ?? "none"} (${checksum}).`,
+      "Run the same again; if it stays, what stands between this machine and the origin changes files.",
+    );
+  }
 }
 
 async function build({ component, architecture, files }: Group, into: string, scratch: string): Promise<void> {
   const binaries = join(scratch, "binaries");
-  await goBuild(component.build, binaries, scratch, architecture);
+  // of a component of plain binaries, those alone that were asked for
+  const wanted = (path: string): boolean =>
+    !(basename(path) in component.files) || files.some(({ name }) => name === basename(path));
+  const packages = component.build.packages.filter(wanted);
+  await goBuild({ ...component.build, packages }, binaries, scratch, architecture);
   for (const { name, url, checksum } of files) {
     const target = join(into, mirrorPath(url));
     await mkdir(dirname(target), { recursive: true });

@@ -4,13 +4,12 @@
  * @see https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import * as emptyproto from "google-protobuf/google/protobuf/empty_pb";
 import * as languageService from "@pulumi/pulumi/proto/language_grpc_pb";
 import * as language from "@pulumi/pulumi/proto/language_pb";
 import * as plugin from "@pulumi/pulumi/proto/plugin_pb";
+import { pulumiPackages } from "./packages";
 
 /** Exit code by which the SDK says that it has already shown the user an actionable message. */
 const shownAlready = 32;
@@ -24,44 +23,6 @@ interface Options {
   nodeargs?: string;
 }
 const optionsOf = (info: ProgramInfo): Options => (info?.getOptions()?.toJavaScript() as Options | undefined) ?? {};
-
-/** A Pulumi package that a program depends on. */
-interface PulumiPackage {
-  name: string;
-  version: string;
-  server?: string;
-}
-
-/** Every package under node_modules, from the program's directory upwards, that says it is a Pulumi resource provider's. */
-function pulumiPackages(programDirectory: string): PulumiPackage[] {
-  const found = new Map<string, PulumiPackage>();
-  const visit = (directory: string): void => {
-    const file = join(directory, "package.json");
-    if (!existsSync(file)) return;
-    const manifest = JSON.parse(readFileSync(file, "utf8")) as {
-      name?: string;
-      version?: string;
-      pulumi?: { resource?: boolean; name?: string; version?: string; server?: string };
-    };
-    if (!manifest.pulumi?.resource) return;
-    const name = manifest.pulumi.name ?? (manifest.name ?? "").replace(/^@pulumi\//, "");
-    const version = (manifest.pulumi.version ?? manifest.version ?? "").replace(/^v/, "");
-    found.set(`${name}@${version}`, {
-      name,
-      version,
-      ...(manifest.pulumi.server ? { server: manifest.pulumi.server } : {}),
-    });
-  };
-  for (let directory = programDirectory; ; directory = dirname(directory)) {
-    const modules = join(directory, "node_modules");
-    for (const entry of existsSync(modules) ? readdirSync(modules) : []) {
-      if (entry.startsWith("@"))
-        for (const scoped of readdirSync(join(modules, entry))) visit(join(modules, entry, scoped));
-      else if (!entry.startsWith(".")) visit(join(modules, entry));
-    }
-    if (directory === dirname(directory)) return [...found.values()];
-  }
-}
 
 /** Runs the program; its end is the answer's text: "" for success. */
 function runProgram(request: language.RunRequest, done: (error: string, bail: boolean) => void): void {
