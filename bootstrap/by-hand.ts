@@ -76,7 +76,8 @@ function leafCommand(leaf: Leaf): string {
 }
 
 function certificates(spec: ClusterSpec): string {
-  const of = (authority: Authority): string[] => leaves(spec).flatMap((leaf) => (leaf.authority === authority ? [leafCommand(leaf)] : []));
+  const of = (authority: Authority): string[] =>
+    leaves(spec).flatMap((leaf) => (leaf.authority === authority ? [leafCommand(leaf)] : []));
   const here = "https://127.0.0.1:6443";
   const anywhere = `https://${spec.apiName}:6443`;
   return [
@@ -106,7 +107,9 @@ function facts(spec: ClusterSpec): string {
       ({ name, zone: index }) =>
         `mkdir -p pki/instance/${name} && ssh -F "$SSH_CONFIG" ${name} cloud-init query instance_id >pki/instance/${name}/id && printf %s ${zone(index)} >pki/instance/${name}/zone`,
     ),
-    `for node in ${nodesOf(spec).map(({ name }) => name).join(" ")}; do echo "$node $(cat "pki/instance/$node/id")"; done >pki/instances`,
+    `for node in ${nodesOf(spec)
+      .map(({ name }) => name)
+      .join(" ")}; do echo "$node $(cat "pki/instance/$node/id")"; done >pki/instances`,
   ].join("\n");
 }
 
@@ -139,7 +142,10 @@ export function transcript(spec: ClusterSpec): string {
     const ofChapter = all.filter((step) => step.name === name);
     if (ofChapter.length === 0) return [];
     const machines = ofChapter.map((step) => step.machine.name).join(", ");
-    return [`## ${title}\n\nOn ${machines}:\n`, block([...ofChapter.map((step) => stepCommand(step, spec)), "together"].join("\n"))];
+    return [
+      `## ${title}\n\nOn ${machines}:\n`,
+      block([...ofChapter.map((step) => stepCommand(step, spec)), "together"].join("\n")),
+    ];
   });
   return [
     `# The cluster ${spec.name} by hand\n`,

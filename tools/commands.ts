@@ -99,7 +99,9 @@ export async function env(name: string): Promise<void> {
 
 /** `make clean`: every local stack destroyed; the Makefile then removes .lab and node_modules. */
 export async function clean(): Promise<void> {
-  const names = existsSync(labDir) ? readdirSync(labDir).filter((name) => existsSync(join(labDir, name, `Pulumi.${name}.yaml`))) : [];
+  const names = existsSync(labDir)
+    ? readdirSync(labDir).filter((name) => existsSync(join(labDir, name, `Pulumi.${name}.yaml`)))
+    : [];
   for (const name of names) await down(name);
   await cloudDown({ name: cloudName() });
 }
@@ -135,7 +137,9 @@ function isLocal(name: string): boolean {
 
 async function otherLocalStacks(stack: Stack): Promise<boolean> {
   const names = await stack.siblings();
-  return names.some((other) => other.resources > 0 && other.name !== stack.name && samePort(other.name, stack.localPort));
+  return names.some(
+    (other) => other.resources > 0 && other.name !== stack.name && samePort(other.name, stack.localPort),
+  );
 }
 
 function samePort(name: string, port: number | undefined): boolean {
@@ -146,7 +150,14 @@ function samePort(name: string, port: number | undefined): boolean {
 /** Prints the nodes, the endpoint, where the files are and what to type next. */
 async function summary(stack: Stack, outputs: StackOutputs): Promise<void> {
   const here = (file: string): string => relative(process.cwd(), join(stackDir(stack.name), file));
-  const table = outputs.nodes.map((node) => [node.name, node.role, node.privateIp, node.publicIp ?? "-", node.zone, node.instanceId]);
+  const table = outputs.nodes.map((node) => [
+    node.name,
+    node.role,
+    node.privateIp,
+    node.publicIp ?? "-",
+    node.zone,
+    node.instanceId,
+  ]);
   printTable([["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"], ...table]);
   const proofs = Object.entries(outputs.proofs);
   if (proofs.length) console.log("\nProofs of health:");
@@ -171,7 +182,13 @@ async function summary(stack: Stack, outputs: StackOutputs): Promise<void> {
 function printTable(rows: readonly (readonly string[])[]): void {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   console.log("");
-  for (const row of rows) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
 }
 
 /** A stack that an experiment may change for a while. */

@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { UserError } from "./errors";
 import { byHand, clean, down, env, lab, labs, preview, refresh, status, up } from "./commands";
 
-const usage = "usage: lab.ts up|preview|refresh|down|status|env|clean|labs|lab|by-hand [--stack NAME] [--stage STAGE] [ARGS]";
+const usage =
+  "usage: lab.ts up|preview|refresh|down|status|env|clean|labs|lab|by-hand [--stack NAME] [--stage STAGE] [ARGS]";
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

@@ -5,7 +5,12 @@ import { join } from "node:path";
 import type { StackOutputs } from "./stack";
 
 /** Files of a stack, relative to its folder. */
-export const stackFiles = { kubeconfig: "kubeconfig", sshConfig: "ssh_config", sshKey: "id", knownHosts: "known_hosts" };
+export const stackFiles = {
+  kubeconfig: "kubeconfig",
+  sshConfig: "ssh_config",
+  sshKey: "id",
+  knownHosts: "known_hosts",
+};
 
 async function write(path: string, content: string): Promise<void> {
   const partial = `${path}.partial`;
@@ -25,8 +30,10 @@ export async function writeStackFiles(dir: string, outputs: StackOutputs): Promi
   if (outputs.kubeconfig) await write(join(dir, stackFiles.kubeconfig), outputs.kubeconfig);
   if (outputs.sshPrivateKey) await write(key, outputs.sshPrivateKey);
   await write(knownHosts, outputs.sshKnownHosts);
-  const config = outputs.sshConfig.replace(/^(\s*(?:IdentityFile|UserKnownHostsFile)\s+)(\S+)$/gm, (_line, head, file) =>
-    file.startsWith("/") || file.startsWith("~") ? `${head}${file}` : `${head}${join(dir, file)}`,
+  const config = outputs.sshConfig.replace(
+    /^(\s*(?:IdentityFile|UserKnownHostsFile)\s+)(\S+)$/gm,
+    (_line, head, file) =>
+      file.startsWith("/") || file.startsWith("~") ? `${head}${file}` : `${head}${join(dir, file)}`,
   );
   await write(join(dir, stackFiles.sshConfig), config);
 }

@@ -26,7 +26,9 @@ const GiB = 2 ** 30;
 export function lacks(facts: MachineFacts): string[] {
   const faults: string[] = [];
   if (facts.platform !== "linux")
-    faults.push(`The local cloud runs on Linux only, this is ${facts.platform}. Use a Linux machine, or AWS: make up STACK=dev`);
+    faults.push(
+      `The local cloud runs on Linux only, this is ${facts.platform}. Use a Linux machine, or AWS: make up STACK=dev`,
+    );
   if (!["x64", "arm64"].includes(facts.architecture))
     faults.push(`The processor architecture ${facts.architecture} is not supported: x86-64 or arm64 is needed.`);
   if (facts.platform === "linux" && !facts.isRoot)
@@ -34,7 +36,9 @@ export function lacks(facts: MachineFacts): string[] {
       "The local cloud makes networks, firewalls and machines, so it needs root: sudo -E make up. (A stack on AWS does not: make up STACK=dev)",
     );
   if (facts.totalMemory < 4 * GiB)
-    faults.push(`A local cluster needs about 3 GiB of memory, this machine has ${(facts.totalMemory / GiB).toFixed(1)} GiB in all.`);
+    faults.push(
+      `A local cluster needs about 3 GiB of memory, this machine has ${(facts.totalMemory / GiB).toFixed(1)} GiB in all.`,
+    );
   if (facts.freeDisk < 12 * GiB)
     faults.push(
       `12 GiB of free disk are needed for builds, images and machines, ${(facts.freeDisk / GiB).toFixed(1)} GiB are left where the checkout is.`,
@@ -42,7 +46,9 @@ export function lacks(facts: MachineFacts): string[] {
   if (!facts.python && !facts.hasApt)
     faults.push("python3 with venv is needed for the EC2 API of the local cloud: install python3 and python3-venv.");
   if (!facts.dockerAnswers && !facts.hasApt)
-    faults.push("No container engine answers, and there is no apt-get to install one with: install Docker Engine and start it.");
+    faults.push(
+      "No container engine answers, and there is no apt-get to install one with: install Docker Engine and start it.",
+    );
   return faults;
 }
 

@@ -36,7 +36,10 @@ const order = [
 export function knownIds(deployment: Deployment): Set<string> {
   const ids = new Set<string>();
   for (const { id, outputs } of deployment.resources ?? []) {
-    for (const value of [id, ...["allocationId", "keyPairId", "securityGroupRuleId", "arn"].map((key) => outputs?.[key])])
+    for (const value of [
+      id,
+      ...["allocationId", "keyPairId", "securityGroupRuleId", "arn"].map((key) => outputs?.[key]),
+    ])
       if (typeof value === "string") ids.add(value);
   }
   return ids;
@@ -54,7 +57,9 @@ export async function recover(stack: Stack): Promise<void> {
   const deployment = await stack.state();
   const pending = deployment.pending_operations ?? [];
   if (pending.length === 0) return;
-  console.log(`The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`);
+  console.log(
+    `The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`,
+  );
   const cloud = new CloudOf(stack);
   for (const operation of pending) if (operation.type === "creating") await cloud.undo(operation.resource);
   for (const orphan of orphans(await cloud.tagged(), knownIds(deployment))) {
@@ -86,7 +91,12 @@ class CloudOf {
       const found: ec2.TagDescription[] = [];
       for await (const page of ec2.paginateDescribeTags(
         { client: this.ec2 },
-        { Filters: [{ Name: "key", Values: [key] }, { Name: "value", Values: [value] }] },
+        {
+          Filters: [
+            { Name: "key", Values: [key] },
+            { Name: "value", Values: [value] },
+          ],
+        },
       ))
         found.push(...(page.Tags ?? []));
       return found;
@@ -107,11 +117,15 @@ class CloudOf {
       await ignoring(/NoSuchRoute|InvalidRoute|NotFound/, this.ec2.send(new ec2.DeleteRouteCommand(destination)));
     } else if (type === "aws:ec2/routeTableAssociation:RouteTableAssociation") {
       const { RouteTables } = await this.ec2.send(
-        new ec2.DescribeRouteTablesCommand({ Filters: [{ Name: "association.subnet-id", Values: [text("subnetId")] }] }),
+        new ec2.DescribeRouteTablesCommand({
+          Filters: [{ Name: "association.subnet-id", Values: [text("subnetId")] }],
+        }),
       );
       for (const association of RouteTables?.flatMap((table) => table.Associations ?? []) ?? [])
         if (association.SubnetId === inputs["subnetId"] && !association.Main)
-          await this.ec2.send(new ec2.DisassociateRouteTableCommand({ AssociationId: association.RouteTableAssociationId }));
+          await this.ec2.send(
+            new ec2.DisassociateRouteTableCommand({ AssociationId: association.RouteTableAssociationId }),
+          );
     } else if (type === "aws:lb/loadBalancer:LoadBalancer" || type === "aws:lb/targetGroup:TargetGroup") {
       await this.undoLoadBalancing(type, text("name"));
     }
@@ -133,7 +147,10 @@ class CloudOf {
     switch (type) {
       case "instance":
         await this.ec2.send(new ec2.TerminateInstancesCommand({ InstanceIds: [id] }));
-        await ec2.waitUntilInstanceTerminated({ client: this.ec2, maxWaitTime: 300, minDelay: 1 }, { InstanceIds: [id] });
+        await ec2.waitUntilInstanceTerminated(
+          { client: this.ec2, maxWaitTime: 300, minDelay: 1 },
+          { InstanceIds: [id] },
+        );
         return;
       case "elastic-ip":
         await this.ec2.send(new ec2.ReleaseAddressCommand({ AllocationId: id }));
@@ -179,7 +196,9 @@ class CloudOf {
   }
 
   private async removeGateway(id: string): Promise<void> {
-    const { InternetGateways } = await this.ec2.send(new ec2.DescribeInternetGatewaysCommand({ InternetGatewayIds: [id] }));
+    const { InternetGateways } = await this.ec2.send(
+      new ec2.DescribeInternetGatewaysCommand({ InternetGatewayIds: [id] }),
+    );
     for (const { VpcId } of InternetGateways?.flatMap((gateway) => gateway.Attachments ?? []) ?? [])
       await this.ec2.send(new ec2.DetachInternetGatewayCommand({ InternetGatewayId: id, VpcId }));
     await this.ec2.send(new ec2.DeleteInternetGatewayCommand({ InternetGatewayId: id }));

@@ -57,7 +57,10 @@ export function stackConfig(stack: string): Record<string, unknown> {
 /** Default of every key of this project, as Pulumi.yaml declares them. */
 export function configDefaults(): Record<string, unknown> {
   const file = read(join(root, "Pulumi.yaml")) as { config?: Record<string, { default?: unknown }> } | undefined;
-  const entries = Object.entries(file?.config ?? {}).map(([key, { default: value }]) => [key.replace(/^.*:/, ""), value]);
+  const entries = Object.entries(file?.config ?? {}).map(([key, { default: value }]) => [
+    key.replace(/^.*:/, ""),
+    value,
+  ]);
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
 }
 

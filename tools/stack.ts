@@ -116,7 +116,9 @@ export class Stack {
   }
 
   async outputs(): Promise<StackOutputs> {
-    return JSON.parse(await this.pulumi(["stack", "output", "--json", "--show-secrets"], { quiet: true })) as StackOutputs;
+    return JSON.parse(
+      await this.pulumi(["stack", "output", "--json", "--show-secrets"], { quiet: true }),
+    ) as StackOutputs;
   }
 
   /** The stack's deployment as Pulumi keeps it, secrets encrypted. */
@@ -126,7 +128,10 @@ export class Stack {
   }
 
   async importState(deployment: Deployment): Promise<void> {
-    await this.pulumi(["stack", "import", "--force"], { quiet: true, input: JSON.stringify({ version: 3, deployment }) });
+    await this.pulumi(["stack", "import", "--force"], {
+      quiet: true,
+      input: JSON.stringify({ version: 3, deployment }),
+    });
   }
 
   /** Every stack of this project in the same backend, with its number of resources. */

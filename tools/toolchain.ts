@@ -68,4 +68,3 @@ export async function ensureKubectl(stack: string): Promise<string> {
 }
 
 const stackBin = (stack: string): string => join(stackDir(stack), "bin");
-

@@ -17,6 +17,9 @@ afterAll(async () => {
 
 test.each(failures)("$name", async ({ name, run }) => {
   const report = await run(lab);
-  record(name, `${report.acknowledged} writes acknowledged, ${report.lost.length} lost, longest gap ${report.longestGap.toFixed(1)} s`);
+  record(
+    name,
+    `${report.acknowledged} writes acknowledged, ${report.lost.length} lost, longest gap ${report.longestGap.toFixed(1)} s`,
+  );
   expect(report.lost).toEqual([]);
 });

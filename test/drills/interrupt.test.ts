@@ -31,5 +31,8 @@ test.each(Array.from({ length: moments }, (_, index) => index + 1))("killed at m
   const machines = (await lab.cloud("status")).split("\n").filter((line) => /^(controller|worker)-/.test(line));
   expect(machines, "no orphan, no duplicate").toHaveLength(3);
   expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
-  record(`killed after ${Math.round(after / 1000)} s of ${Math.round(whole / 1000)} s`, `converged in ${seconds} s, 3 machines, 0 changes after`);
+  record(
+    `killed after ${Math.round(after / 1000)} s of ${Math.round(whole / 1000)} s`,
+    `converged in ${seconds} s, 3 machines, 0 changes after`,
+  );
 });

@@ -133,7 +133,10 @@ export const failures: readonly Failure[] = [
         const stalled = writer.count;
         await new Promise((resolve) => setTimeout(resolve, 8000));
         expect(writer.count, "writes stop without a quorum").toBeLessThanOrEqual(stalled);
-        const why = await lab.trySsh("controller-0", `${etcdctl} get /registry/namespaces/default --command-timeout=3s 2>&1`);
+        const why = await lab.trySsh(
+          "controller-0",
+          `${etcdctl} get /registry/namespaces/default --command-timeout=3s 2>&1`,
+        );
         expect(why.all).toMatch(/deadline exceeded|no leader|leader/i);
         await Promise.all(["controller-1", "controller-2"].map((name) => lab.cloud("start", name)));
         await healthy(lab);
@@ -163,7 +166,10 @@ export const failures: readonly Failure[] = [
     name: "a control-plane machine's disk full",
     run: (lab) =>
       whileWriting(lab, async (writer) => {
-        await lab.ssh("controller-2", "sudo mount -t tmpfs -o size=1m full /var/log/kubernetes/audit && sudo sh -c 'cat /dev/zero > /var/log/kubernetes/audit/fill || true'");
+        await lab.ssh(
+          "controller-2",
+          "sudo mount -t tmpfs -o size=1m full /var/log/kubernetes/audit && sudo sh -c 'cat /dev/zero > /var/log/kubernetes/audit/fill || true'",
+        );
         await until(writer, writer.count + 40);
         await lab.ssh("controller-2", "sudo umount /var/log/kubernetes/audit");
         await healthy(lab);

@@ -22,7 +22,12 @@ describe("three control-plane nodes behind a load balancer", () => {
     const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
     expect(nodes).toHaveLength(5);
     for (const node of nodes) expect(node).toMatch(/\sReady\s/);
-    const zones = await lab.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.labels.topology\\.kubernetes\\.io/zone}");
+    const zones = await lab.kubectl(
+      "get",
+      "nodes",
+      "-o",
+      "jsonpath={.items[*].metadata.labels.topology\\.kubernetes\\.io/zone}",
+    );
     expect(new Set(zones.split(" ")).size).toBe(3);
   });
 
@@ -39,13 +44,16 @@ describe("while a client writes and reads", () => {
     "SIGKILL of an API server",
     "a whole control-plane machine killed, then started again",
   ];
-  test.each(failures.filter(({ name }) => inEveryRun.includes(name)))("$name loses no acknowledged write", async ({ name, run }) => {
-    const report = await run(lab);
-    console.log(`${name}: ${JSON.stringify(report)}`);
-    expect(report.lost).toEqual([]);
-    expect(report.givenUp).toBe(0);
-    expect(report.longestGap).toBeLessThan(20);
-  });
+  test.each(failures.filter(({ name }) => inEveryRun.includes(name)))(
+    "$name loses no acknowledged write",
+    async ({ name, run }) => {
+      const report = await run(lab);
+      console.log(`${name}: ${JSON.stringify(report)}`);
+      expect(report.lost).toEqual([]);
+      expect(report.givenUp).toBe(0);
+      expect(report.longestGap).toBeLessThan(20);
+    },
+  );
 
   test("a changed flag rolls through the API servers, one at a time", async () => {
     lab.configure({ apiServerArgs: { "audit-log-maxage": "31" } });
@@ -59,7 +67,7 @@ describe("while a client writes and reads", () => {
     expect(report.givenUp).toBe(0);
     const started = await Promise.all(
       ["controller-0", "controller-1", "controller-2"].map((controller) =>
-        lab.ssh(controller, "date -d \"$(systemctl show -p ActiveEnterTimestamp --value kube-apiserver)\" +%s"),
+        lab.ssh(controller, 'date -d "$(systemctl show -p ActiveEnterTimestamp --value kube-apiserver)" +%s'),
       ),
     );
     expect(new Set(started).size, "three restarts at three times").toBe(3);

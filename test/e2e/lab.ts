@@ -38,7 +38,9 @@ export class Lab {
     preset: string,
     overrides: Record<string, unknown> = {},
   ) {
-    const file = parse(readFileSync(join(root, `Pulumi.${preset}.yaml`), "utf8")) as { config: Record<string, unknown> };
+    const file = parse(readFileSync(join(root, `Pulumi.${preset}.yaml`), "utf8")) as {
+      config: Record<string, unknown>;
+    };
     const gateway = `http://${at.network}.0.1:8080`;
     Object.assign(file.config, {
       [key("vpcCidr")]: `${at.network}.0.0/16`,
@@ -67,7 +69,12 @@ export class Lab {
 
   /** Runs a make target for this stack; fails with its whole output unless `reject` is false. */
   async make(target: string, options: { args?: string[]; reject?: boolean } = {}): Promise<string> {
-    const result = await this.run("make", ["--no-print-directory", target, `STACK=${this.at.stack}`, ...(options.args ?? [])]);
+    const result = await this.run("make", [
+      "--no-print-directory",
+      target,
+      `STACK=${this.at.stack}`,
+      ...(options.args ?? []),
+    ]);
     if (result.exitCode !== 0 && options.reject !== false)
       throw new Error(`make ${target} ended with ${result.exitCode}:\n${result.all}`);
     return result.all;
@@ -151,7 +158,8 @@ export class Lab {
     );
     for (const line of stdout.split("\0")) {
       const at = line.indexOf("=");
-      if (/^(KUBECONFIG|PULUMI_\w+|PATH)$/.test(line.slice(0, at))) this.variables[line.slice(0, at)] = line.slice(at + 1);
+      if (/^(KUBECONFIG|PULUMI_\w+|PATH)$/.test(line.slice(0, at)))
+        this.variables[line.slice(0, at)] = line.slice(at + 1);
     }
   }
 

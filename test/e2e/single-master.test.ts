@@ -1,10 +1,11 @@
 /** The main job on a local cloud of its own: chapter by chapter, then everything that a user does with the cluster. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { Lab, eventually } from "./lab";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 
 const at = { stack: "test-single", cloud: "test-single", port: 5011, network: "10.2" };
 let lab: Lab;
@@ -115,13 +116,30 @@ describe("the cluster", () => {
     await lab.kubectl("-n", "e2e-network", "rollout", "status", "daemonset/web", "--timeout=120s");
     await lab.kubectl("-n", "e2e-network", "wait", "--for=condition=Ready", "pod/client", "--timeout=60s");
     const pods = (
-      await lab.kubectl("-n", "e2e-network", "get", "pods", "-l", "app=web", "-o", 'jsonpath={range .items[*]}{.status.podIP} {.spec.nodeName}{"\\n"}{end}')
+      await lab.kubectl(
+        "-n",
+        "e2e-network",
+        "get",
+        "pods",
+        "-l",
+        "app=web",
+        "-o",
+        'jsonpath={range .items[*]}{.status.podIP} {.spec.nodeName}{"\\n"}{end}',
+      )
     ).split("\n");
     expect(new Set(pods.map((line) => line.split(" ")[1])).size).toBe(2);
     const get = (url: string): Promise<string> =>
       lab.kubectl("-n", "e2e-network", "exec", "client", "--", "wget", "-qO-", "-T", "5", url);
     for (const line of pods) expect(await get(`http://${line.split(" ")[0]}:8080/hostname`)).toMatch(/^web-/);
-    const serviceIp = await lab.kubectl("-n", "e2e-network", "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
+    const serviceIp = await lab.kubectl(
+      "-n",
+      "e2e-network",
+      "get",
+      "service",
+      "web",
+      "-o",
+      "jsonpath={.spec.clusterIP}",
+    );
     expect(await get(`http://${serviceIp}/hostname`)).toMatch(/^web-/);
     expect(await get("http://web/hostname")).toMatch(/^web-/);
     expect(await get("http://web.e2e-network.svc.cluster.local/hostname")).toMatch(/^web-/);
@@ -138,7 +156,16 @@ describe("the cluster", () => {
   });
 
   test("logs, exec, cp and port-forward work", async () => {
-    const pod = await lab.kubectl("-n", "e2e-network", "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}");
+    const pod = await lab.kubectl(
+      "-n",
+      "e2e-network",
+      "get",
+      "pods",
+      "-l",
+      "app=web",
+      "-o",
+      "jsonpath={.items[0].metadata.name}",
+    );
     expect(await lab.kubectl("-n", "e2e-network", "logs", pod)).toContain("8080");
     expect(await lab.kubectl("-n", "e2e-network", "exec", "client", "--", "hostname")).toBe("client");
     await lab.kubectl("-n", "e2e-network", "cp", join(__dirname, "manifests/network.yaml"), "client:/tmp/copied");
@@ -159,17 +186,76 @@ describe("the cluster", () => {
     }
   });
 
+  test("the API server reaches pods: an admission webhook and an aggregated API", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "kfs-webhook-"));
+    const names = ["webhook", "extension"].map((service) => `DNS:${service}.e2e-webhook.svc`).join(",");
+    const [key, cert] = [join(dir, "tls.key"), join(dir, "tls.crt")];
+    await execa("openssl", [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"],
+      ...["-subj", "/CN=e2e", "-addext", `subjectAltName=${names}`, "-keyout", key, "-out", cert],
+    ]);
+    const caBundle = readFileSync(cert).toString("base64");
+    await lab.apply(readFileSync(join(__dirname, "manifests/webhook.yaml"), "utf8"));
+    await lab.kubectl("-n", "e2e-webhook", "create", "secret", "tls", "serving", `--cert=${cert}`, `--key=${key}`);
+    rmSync(dir, { recursive: true });
+    await lab.kubectl("-n", "e2e-webhook", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=90s");
+    await lab.apply(
+      JSON.stringify({
+        apiVersion: "admissionregistration.k8s.io/v1",
+        kind: "ValidatingWebhookConfiguration",
+        metadata: { name: "e2e-always-deny" },
+        webhooks: [
+          {
+            name: "always-deny.e2e.test",
+            clientConfig: { caBundle, service: { name: "webhook", namespace: "e2e-webhook", path: "/always-deny" } },
+            rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"] }],
+            namespaceSelector: { matchLabels: { e2e: "webhook" } },
+            admissionReviewVersions: ["v1"],
+            sideEffects: "None",
+            failurePolicy: "Fail",
+          },
+        ],
+      }),
+    );
+    await lab.apply(
+      JSON.stringify({
+        apiVersion: "apiregistration.k8s.io/v1",
+        kind: "APIService",
+        metadata: { name: "v1.e2e.test" },
+        spec: {
+          ...{ group: "e2e.test", version: "v1", groupPriorityMinimum: 100, versionPriority: 10, caBundle },
+          service: { name: "extension", namespace: "e2e-webhook" },
+        },
+      }),
+    );
+    try {
+      await eventually("the webhook denies", 30, async () => {
+        const result = await lab.tryKubectl("-n", "e2e-webhook", "create", "configmap", "denied");
+        return result.all.includes("this webhook denies all requests") ? { done: undefined } : { saw: result.all };
+      });
+      await lab.kubectl("wait", "--for=condition=Available", "apiservice/v1.e2e.test", "--timeout=60s");
+      expect(await lab.kubectl("get", "--raw", "/apis/e2e.test/v1/anything")).toMatch(/^NOW: /);
+    } finally {
+      await lab.kubectl("delete", "apiservice/v1.e2e.test", "validatingwebhookconfiguration/e2e-always-deny");
+      await lab.kubectl("delete", "namespace", "e2e-webhook", "--wait=false");
+    }
+  });
+
   test("a NodePort opens for the administrator by one value, and is closed without it", async () => {
     const url = `http://${at.network}.1.21:30080/hostname`;
     const ask = (): Promise<string> =>
-      fetch(url, { signal: AbortSignal.timeout(2000) }).then((r) => r.text()).catch((error: Error) => `closed: ${error.name}`);
+      fetch(url, { signal: AbortSignal.timeout(2000) })
+        .then((r) => r.text())
+        .catch((error: Error) => `closed: ${error.name}`);
     expect(await ask()).toMatch(/^closed/);
     lab.configure({ openNodePorts: true });
     await lab.make("up");
-    expect(await eventually("the NodePort answers", 20, async () => {
-      const saw = await ask();
-      return saw.startsWith("web-") ? { done: saw } : { saw };
-    })).toMatch(/^web-/);
+    expect(
+      await eventually("the NodePort answers", 20, async () => {
+        const saw = await ask();
+        return saw.startsWith("web-") ? { done: saw } : { saw };
+      }),
+    ).toMatch(/^web-/);
     lab.configure({ openNodePorts: undefined });
     await lab.make("up");
     await eventually("the NodePort is closed again", 20, async () => {
@@ -228,7 +314,8 @@ describe("changes", () => {
     const diff = await lab.make("preview", { args: ["ARGS=--diff"] });
     expect(diff).toMatch(/\+.*kubeReserved/);
     expect(diff).not.toMatch(/PRIVATE KEY/);
-    const allocatable = (): Promise<string> => lab.kubectl("get", "node", "worker-0", "-o", "jsonpath={.status.allocatable.cpu}");
+    const allocatable = (): Promise<string> =>
+      lab.kubectl("get", "node", "worker-0", "-o", "jsonpath={.status.allocatable.cpu}");
     const before = await allocatable();
     await lab.make("up");
     await eventually("allocatable CPU drops by 150m", 60, async () => {
@@ -266,7 +353,10 @@ describe("the end", () => {
   test("`make down` leaves nothing", async () => {
     const output = await lab.make("down");
     expect(output).not.toMatch(/error/i);
-    const left = await execa("bash", ["-c", `ps -eo args | grep -E '[l]ab.*${at.cloud}|[m]oto.*${at.port}' || true; ip rule; cat /etc/hosts`]);
+    const left = await execa("bash", [
+      "-c",
+      `ps -eo args | grep -E '[l]ab.*${at.cloud}|[m]oto.*${at.port}' || true; ip rule; cat /etc/hosts`,
+    ]);
     expect(left.stdout).not.toContain(at.cloud);
     expect(left.stdout).not.toContain("moto");
   });

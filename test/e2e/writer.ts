@@ -112,7 +112,12 @@ export class Writer {
     const end = Date.now() + this.patience * 1000;
     do {
       const answer = await this.attempt(method, path, body);
-      if (answer.status === 200 || answer.status === 201 || answer.status === 409 || (method === "GET" && answer.status === 404)) {
+      if (
+        answer.status === 200 ||
+        answer.status === 201 ||
+        answer.status === 409 ||
+        (method === "GET" && answer.status === 404)
+      ) {
         const now = Date.now();
         this.longestGap = Math.max(this.longestGap, now - this.lastSuccess);
         this.lastSuccess = now;
@@ -130,7 +135,9 @@ export class Writer {
     for (let tries = 0; tries < 300; tries++) {
       const answer = await this.attempt("GET", "?resourceVersion=", undefined, 10_000);
       if (answer.status === 200)
-        return (JSON.parse(answer.body) as { items: { metadata: { name: string } }[] }).items.map((item) => item.metadata.name);
+        return (JSON.parse(answer.body) as { items: { metadata: { name: string } }[] }).items.map(
+          (item) => item.metadata.name,
+        );
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
     throw new Error("the API did not answer a list after the writing had ended");
@@ -156,7 +163,9 @@ export class Writer {
         },
       );
       call.on("timeout", () => call.destroy(new Error("timeout")));
-      call.on("error", (error: NodeJS.ErrnoException) => resolve({ status: 0, body: "", fault: error.code ?? error.message }));
+      call.on("error", (error: NodeJS.ErrnoException) =>
+        resolve({ status: 0, body: "", fault: error.code ?? error.message }),
+      );
       call.end(body);
     });
   }

@@ -31,5 +31,6 @@ describe("what a machine lacks for the local cloud", () => {
     expect(faults[0]).toMatch(message);
   });
 
-  test("every lack is told at once", () => expect(lacks({ ...good, isRoot: false, freeDisk: 0, totalMemory: 0 })).toHaveLength(3));
+  test("every lack is told at once", () =>
+    expect(lacks({ ...good, isRoot: false, freeDisk: 0, totalMemory: 0 })).toHaveLength(3));
 });

@@ -19,13 +19,15 @@ describe("the effective configuration of a stack", () => {
 
   test("keeps the salt of the secrets, and the committed file's own before any other", () => {
     expect(mergeStackFile(committed, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe("v1:old");
-    expect(mergeStackFile({ ...committed, encryptionsalt: "v1:own" }, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe(
-      "v1:own",
-    );
+    expect(
+      mergeStackFile({ ...committed, encryptionsalt: "v1:own" }, { encryptionsalt: "v1:old" }, {}).encryptionsalt,
+    ).toBe("v1:own");
   });
 
   test("drops a key that is overridden with undefined, and leaves the committed object alone", () => {
-    expect(mergeStackFile(committed, undefined, { workerCount: undefined }).config).toEqual({ "aws:region": "eu-central-1" });
+    expect(mergeStackFile(committed, undefined, { workerCount: undefined }).config).toEqual({
+      "aws:region": "eu-central-1",
+    });
     expect(committed.config["kubernetes-from-scratch:workerCount"]).toBe(2);
   });
 });
