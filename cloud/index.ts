@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
 import { ensureEngineRuns, findEngine, releaseEngine } from "./engine";
 import { withFileLock } from "./file-lock";
@@ -50,10 +51,11 @@ async function start(cloud: Cloud, options: CloudOptions, say: (line: string) =>
   await refuseForeign(cloud, engine.docker);
   say(`container engine answers on ${engine.host}`);
   await prepareHost();
-  const api = startEc2Api(cloud).then(() => say(`EC2 API answers on ${apiEndpoint(cloud)}`));
-  const images = await ensureMachineImages(engine.docker);
+  const [images] = await Promise.all([
+    ensureMachineImages(engine.docker),
+    startEc2Api(cloud).then(() => say(`EC2 API answers on ${apiEndpoint(cloud)}`)),
+  ]);
   say(`machine image ${images.machine}`);
-  await api;
   const before = readSettings(cloud);
   const settings: Settings = {
     cloud,
@@ -110,11 +112,10 @@ async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> 
   // It keeps nothing in its head: one with other settings takes over from it.
   if (JSON.stringify(settings) !== JSON.stringify(readSettings(cloud))) await stopDaemon(hypervisorOf(cloud));
   writeFileSync(settingsFile(cloud), JSON.stringify(settings, null, 2), { mode: 0o600 });
-  const tsx = join(__dirname, "..", "node_modules", "tsx", "dist", "cli.mjs");
+  // tsx as a loader, not as a command: that one starts another process, which would outlive the one on record.
+  const loader = pathToFileURL(require.resolve("tsx")).href;
   startDaemon(hypervisorOf(cloud), process.execPath, [
-    tsx,
-    join(__dirname, "hypervisor", "main.ts"),
-    settingsFile(cloud),
+    ...["--import", loader, join(__dirname, "hypervisor", "main.ts"), settingsFile(cloud)],
   ]);
 }
 

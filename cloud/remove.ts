@@ -1,26 +1,35 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { renderHostsFile } from "./hypervisor/dns";
 import { HOSTS } from "./hypervisor/hypervisor";
 import { ignoreMissing } from "./hypervisor/instances";
 import { hostTable, removeVpc } from "./hypervisor/vpc";
 import { Cloud, LABEL, UserError } from "./names";
+import { waitFor } from "./process";
 import { tryRun } from "./run";
 
-/** Removes every container, volume, network, route, rule and name that is the cloud's. */
+/** How long the engine may take to let go of everything, in milliseconds. */
+const PATIENCE = 60_000;
+
+/** Removes every container, volume, network, route, rule and name that is the cloud's, and sees that they are gone. */
 export async function removeEverything(cloud: Cloud, docker: Docker): Promise<void> {
   const filters = { label: [`${LABEL.cloud}=${cloud.name}`] };
-  const containers = await docker.listContainers({ all: true, filters });
-  await Promise.all(
-    containers.map(({ Id }) => ignoreMissing(docker.getContainer(Id).remove({ force: true, v: true }))),
-  );
-  const { Volumes } = await docker.listVolumes({ filters });
-  await Promise.all((Volumes ?? []).map(({ Name }) => ignoreMissing(docker.getVolume(Name).remove())));
-  for (const network of await docker.listNetworks({ filters })) {
-    for (let tries = 0; !(await removeVpc(docker, network)) && tries < 50; tries++) await sleep(100);
-  }
+  let reason: unknown;
+  const attempt = (removal: Promise<unknown>): Promise<unknown> =>
+    ignoreMissing(removal).catch((error) => (reason = error));
+  // Again and again: the engine may still be busy with a removal that it was told of before, and refuses meanwhile.
+  const gone = await waitFor(async () => {
+    const containers = await docker.listContainers({ all: true, filters });
+    await Promise.all(containers.map(({ Id }) => attempt(docker.getContainer(Id).remove({ force: true, v: true }))));
+    const volumes = (await docker.listVolumes({ filters })).Volumes ?? [];
+    await Promise.all(volumes.map(({ Name }) => attempt(docker.getVolume(Name).remove())));
+    const networks = await docker.listNetworks({ filters });
+    for (const network of networks) await attempt(removeVpc(docker, network));
+    return containers.length + volumes.length + networks.length === 0;
+  }, PATIENCE);
   await removeHostTraces(cloud);
+  if (!gone)
+    throw new Error(`the container engine did not remove everything of cloud "${cloud.name}": ${String(reason)}`);
 }
 
 /** What is left on the host itself: firewall rules and names. */

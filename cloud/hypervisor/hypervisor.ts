@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL } from "../names";
+import { runningPid } from "../process";
 import { resolverOf } from "./addresses";
 import { Appliances } from "./appliance";
 import { BalancerHealth, Balancers } from "./balancers";
@@ -34,6 +35,8 @@ export class Hypervisor {
   private readonly rulesets = new Map<string, string>();
   private woken = (): void => undefined;
   private pending = true;
+  /** Whether this process has seen itself on record. */
+  private recorded = false;
   /** The health that was last reported, as text. */
   private told = "";
 
@@ -52,6 +55,7 @@ export class Hypervisor {
     void this.listen();
     for (;;) {
       this.pending = false;
+      this.endIfReplaced();
       try {
         await this.pass();
       } catch (error) {
@@ -59,6 +63,18 @@ export class Hypervisor {
         await sleep(500);
       }
       if (!this.pending) await Promise.race([new Promise<void>((done) => (this.woken = done)), sleep(LOOK_EVERY)]);
+    }
+  }
+
+  /** Two of them would undo each other's work: the one that is not on record ends. */
+  private endIfReplaced(): void {
+    const { stateDir } = this.context.cloud;
+    const pid = runningPid({ name: "hypervisor", directory: stateDir });
+    if (pid === process.pid) this.recorded = true;
+    // Before its parent has written the record there is none, or that of one that ended.
+    else if (this.recorded || pid !== undefined) {
+      log("another hypervisor has taken over, or the cloud is down: ends");
+      process.exit(0);
     }
   }
 

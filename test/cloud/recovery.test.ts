@@ -1,0 +1,109 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { UserError, cloudDown, cloudUp } from "../../cloud";
+import { bridgePrefix } from "../../cloud/names";
+import { runningPid } from "../../cloud/process";
+import { World } from "./world";
+
+let world: World;
+const PORT = 5080;
+
+const daemon = (name: string): number => runningPid({ name, directory: world.cloud.stateDir })!;
+const again = (): Promise<unknown> => cloudUp({ name: world.cloud.name, port: PORT });
+
+beforeAll(async () => {
+  world = await World.up("t-recovery", PORT, "10.81.0.0/16");
+});
+afterAll(() => world?.down());
+
+describe("a cloud", () => {
+  it("converges when its hypervisor is killed in the middle of its work", async () => {
+    const ids: string[] = [];
+    for (const host of [11, 12, 13]) {
+      ids.push(await world.launch(host));
+      process.kill(daemon("hypervisor"), "SIGKILL"); // somewhere between creating a machine and starting it
+      await again();
+    }
+    await world.reachable(11, 12, 13);
+    const docker = await world.docker();
+    const filters = {
+      label: [`kubernetes-from-scratch.cloud=${world.cloud.name}`, "kubernetes-from-scratch.kind=machine"],
+    };
+    const machines = await docker.listContainers({ all: true, filters });
+    expect(machines.map(({ Labels }) => Labels["kubernetes-from-scratch.id"]).sort()).toEqual(ids.sort());
+  });
+
+  it("keeps its machines, and knows them still, when its API is killed", async () => {
+    const instances = async (): Promise<unknown> =>
+      (await world.ec2.send(new DescribeInstancesCommand({}))).Reservations;
+    const before = await instances();
+    const boots = (await world.run(11, "cut -d' ' -f22 /proc/1/stat")).stdout;
+    process.kill(daemon("ec2-api"), "SIGKILL");
+    await again();
+    expect(await instances()).toEqual(before);
+    await world.settled();
+    expect((await world.run(11, "cut -d' ' -f22 /proc/1/stat")).stdout).toBe(boots);
+  });
+
+  it("comes up again without touching what runs", async () => {
+    const pids = [daemon("hypervisor"), daemon("ec2-api")];
+    await again();
+    expect([daemon("hypervisor"), daemon("ec2-api")]).toEqual(pids);
+  });
+
+  it("removes a machine that is terminated while its hypervisor is down", async () => {
+    const { Reservations } = await world.ec2.send(new DescribeInstancesCommand({}));
+    const id = Reservations!
+      .flatMap(({ Instances }) => Instances!)
+      .find((i) => i.PrivateIpAddress === world.address(13))!.InstanceId!;
+    process.kill(daemon("hypervisor"), "SIGKILL");
+    await world.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    await again();
+    await world.settled();
+    const filters = { label: [`kubernetes-from-scratch.id=${id}`] };
+    expect(await (await world.docker()).listContainers({ all: true, filters })).toEqual([]);
+  });
+
+  it("refuses a VPC that overlaps a network of the host, and says which", async () => {
+    const overlap = world.ec2.send(new CreateVpcCommand({ CidrBlock: world.cidr }));
+    await expect(overlap).rejects.toThrow(/10\.81\.0\.0\/16.*is a network of the machine.*Choose another VPC CIDR/);
+  });
+
+  it("says so when its port is taken", async () => {
+    const server = createServer().listen(5081, "127.0.0.1");
+    try {
+      await expect(cloudUp({ name: "t-port", port: 5081 })).rejects.toThrow(UserError);
+      await expect(cloudUp({ name: "t-port", port: 5081 })).rejects.toThrow(/Port 5081 .* is in use.*LAB_CLOUD_PORT/);
+    } finally {
+      server.close();
+      await cloudDown({ name: "t-port", port: 5081 });
+    }
+  });
+
+  it("leaves nothing when it goes down", async () => {
+    const pids = [daemon("hypervisor"), daemon("ec2-api")];
+    const docker = await world.docker();
+    await world.down();
+
+    const filters = { label: [`kubernetes-from-scratch.cloud=${world.cloud.name}`] };
+    const left = await Promise.all([
+      docker.listContainers({ all: true, filters }),
+      docker.listNetworks({ filters }),
+    ]).catch(
+      () => [[], []], // the engine was the project's own, and went with its last cloud
+    );
+    expect(left).toEqual([[], []]);
+    for (const pid of pids) expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
+    const text = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: "utf8" });
+    const prefix = bridgePrefix(world.cloud);
+    expect(text("ip", "link")).not.toContain(prefix);
+    expect(text("ip", "rule")).not.toContain(prefix);
+    expect(text("nft", "list", "tables")).not.toContain("t_recovery");
+    expect(readFileSync("/etc/hosts", "utf8")).not.toContain("t-recovery");
+    expect(existsSync(join(world.cloud.stateDir))).toBe(false);
+  });
+});
