@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { copyFile, link, mkdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, link, lstat, mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -7,7 +7,7 @@ import { dirname } from "node:path";
  * place sees the old file or the new one, never a part. Nothing happens where both are the same file already.
  */
 export async function linkInto(source: string, target: string): Promise<void> {
-  const [from, to] = await Promise.all([stat(source), stat(target).catch(() => undefined)]);
+  const [from, to] = await Promise.all([stat(source), lstat(target).catch(() => undefined)]);
   if (to && to.ino === from.ino && to.dev === from.dev) return;
   await mkdir(dirname(target), { recursive: true });
   const partial = `${target}.${process.pid}.new`;

@@ -1,18 +1,9 @@
 /** Pulumi for a machine that cannot download it: engine, language host and plugins built, and put where the engine looks. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build as bundle } from "esbuild";
 import { cached } from "../cache";
+import { linkInto } from "../link";
 import { progress } from "../progress";
 import { type GoBuild, goBuild, goBuildDirectory } from "../releases/go-build";
 import type { Engine } from ".";
@@ -40,7 +31,8 @@ const withParent = "exec setpriv --pdeathsig KILL";
 export async function builtEngine(engine: string, home: string): Promise<Engine> {
   const binDir = join(home, "bin");
   mkdirSync(binDir, { recursive: true });
-  link(join(engine, "pulumi"), join(binDir, "pulumi"));
+  // not a symbolic link: the engine looks for the language host beside the file that it is
+  await linkInto(join(engine, "pulumi"), join(binDir, "pulumi"));
   const languageHost = join(await bundleLanguageHost(), "main.cjs");
   script(
     join(binDir, "pulumi-language-nodejs"),
@@ -101,10 +93,4 @@ function script(file: string, line: string): void {
   rmSync(file, { force: true });
   writeFileSync(file, text);
   chmodSync(file, 0o755);
-}
-
-function link(target: string, path: string): void {
-  if (existsSync(path) && readlinkSync(path) === target) return;
-  rmSync(path, { force: true });
-  symlinkSync(target, path);
 }
