@@ -64,10 +64,15 @@ const packages = (role: Role): string =>
     .map((line) => line.join(" "))
     .join("\n");
 
-/** Every machine of the cluster by name, and the API server's name, as lines of /etc/hosts. */
-const hostNames = (spec: ClusterSpec): string =>
+/**
+ * The machine itself, those that others depend on and the API server's name, as lines of /etc/hosts. Not the workers: an
+ * added one would change every machine.
+ */
+const hostNames = (spec: ClusterSpec, machine: Machine): string =>
   [
-    ...spec.machines.map(({ name, privateIp }) => `${privateIp} ${name}`),
+    ...spec.machines
+      .filter(({ role, name }) => role !== "worker" || name === machine.name)
+      .map(({ name, privateIp }) => `${privateIp} ${name}`),
     ...spec.apiAddresses.map((address) => `${address} ${spec.apiName}`),
   ].join("\n");
 
@@ -95,7 +100,7 @@ export function machineStep(spec: ClusterSpec, machine: Machine): Step {
     variables: {
       ...commonVariables(machine),
       NODE_ROLE: role,
-      HOST_NAMES: hostNames(spec),
+      HOST_NAMES: hostNames(spec, machine),
       PACKAGES: packages(role),
       MIRROR: spec.mirror ?? "",
     },

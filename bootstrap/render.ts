@@ -1,4 +1,4 @@
-/** A step as text: the command that is run over SSH, what it gets on its standard input, and what a person would type. */
+/** A step as text: the command that is run over SSH and what it gets on its standard input. */
 import { libraryDirectory } from "./node";
 import type { SecretFile, Step, StepFile } from "./step";
 
@@ -6,20 +6,20 @@ import type { SecretFile, Step, StepFile } from "./step";
 export type Material = Readonly<Record<string, string>>;
 
 /** A string as the shell reads it, whatever is in it. */
-export const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
+const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
 
 /** Feeds a text to a command; the marker must not be a line of the text. */
-export function hereDocument(command: string, text: string, marker: string): string {
+function hereDocument(command: string, text: string, marker: string): string {
   if (text.split("\n").includes(marker)) throw new Error(`a text has the line ${marker}, which ends it`);
   return `${command} <<'${marker}'\n${text.endsWith("\n") ? text : `${text}\n`}${marker}\n`;
 }
 
 /** Owner of a file as user:group. */
-export const owner = (file: StepFile | SecretFile): string => file.owner ?? "root:root";
+const owner = (file: StepFile | SecretFile): string => file.owner ?? "root:root";
 const isLibrary = (file: StepFile): boolean => file.path.startsWith(`${libraryDirectory}/`);
 
 /** What a step does with the library at hand: variables, files, script. */
-export function stepBody(step: Step): string {
+function stepBody(step: Step): string {
   const variables = Object.entries(step.variables).map(([name, value]) => `${name}=${quote(value)}\n`);
   const files = step.files
     .filter((file) => !isLibrary(file))
@@ -28,7 +28,7 @@ export function stepBody(step: Step): string {
 }
 
 /** Installs the library, which comes before there is one: written under another name, then renamed. Empty without it. */
-export function libraryText(step: Step): string {
+function libraryText(step: Step): string {
   const files = step.files
     .filter(isLibrary)
     .map(
@@ -39,7 +39,7 @@ export function libraryText(step: Step): string {
   return files.length > 0 ? `umask 022\nmkdir -p /run/kubernetes-from-scratch\n${files.join("")}` : "";
 }
 
-/** A shell script without the lines that only people read; those are in scripts/ and in the transcript. */
+/** A shell script without the lines that only people read; those are in scripts/. */
 const withoutComments = (script: string): string => script.replace(/^[ \t]*(#(?!!).*)?\n/gm, "");
 
 /**

@@ -1,0 +1,187 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import type { ClusterSpec } from "../../../infra/cluster";
+import { type Step, stepId } from "../../../bootstrap/step";
+import { steps } from "../../../bootstrap/steps";
+import { kubeletConfig } from "../../../bootstrap/worker";
+import { spec } from "./spec";
+
+const single = spec();
+const ha = spec({ controlPlaneCount: 3, zones: 3 });
+const series = spec({ controlPlaneCount: 3, zones: 1, apiEndpoint: "haproxy" });
+
+const find = (cluster: ClusterSpec, id: string): Step => {
+  const step = steps(cluster).find((candidate) => stepId(candidate) === id);
+  if (!step) throw new Error(`no step ${id}`);
+  return step;
+};
+const file = (step: Step, path: string): string => {
+  const found = step.files.find((candidate) => candidate.path === path);
+  if (!found) throw new Error(`${stepId(step)} has no file ${path}`);
+  return found.content;
+};
+
+describe("the list of steps", () => {
+  for (const [name, cluster] of Object.entries({ single, ha, series })) {
+    it(`of ${name} names each once, and only earlier ones in after`, () => {
+      const seen = new Set<string>();
+      for (const step of steps(cluster)) {
+        expect(seen).not.toContain(stepId(step));
+        for (const id of step.after) expect(seen).toContain(id);
+        seen.add(stepId(step));
+      }
+    });
+
+    it(`of ${name} has at most six steps a machine, besides those done once for all`, () => {
+      const once = ["rbac", "departures", "nodes", "dns"];
+      for (const machine of cluster.machines) {
+        const own = steps(cluster).filter((step) => step.machine.name === machine.name && !once.includes(step.name));
+        expect(own.length).toBeLessThanOrEqual(6);
+      }
+    });
+  }
+
+  it.each([
+    ["machines", ["machine", "container-runtime"]],
+    ["etcd", ["machine", "container-runtime", "etcd", "departures"]],
+    ["control-plane", ["machine", "container-runtime", "etcd", "control-plane", "rbac", "departures"]],
+  ])("stops after the chapter %s", (stage, names) => {
+    const made = steps(spec({ stage }));
+    expect([...new Set(made.map((step) => step.name))]).toEqual(names);
+    const ids = made.map(stepId);
+    for (const step of made) for (const id of step.after) expect(ids).toContain(id);
+  });
+
+  it("expects nodes to be NotReady before the pod network, and Ready after it", () => {
+    expect(find(spec({ stage: "workers" }), "nodes@controller-0").variables["NETWORK"]).toBe("no");
+    expect(find(spec({ stage: "network" }), "nodes@controller-0").variables["NETWORK"]).toBe("yes");
+  });
+
+  it("names no stage that the etcd members' departure would wait for without an API server", () => {
+    const departures = find(spec({ stage: "etcd" }), "departures@controller-0");
+    expect(departures.variables["API"]).toBe("no");
+    expect(departures.secrets).toEqual([]);
+  });
+
+  it("starts the members of etcd side by side", () => {
+    for (const machine of ha.controllers) {
+      expect(find(ha, `etcd@${machine.name}`).after).toEqual([`machine@${machine.name}`]);
+    }
+  });
+
+  it("gives a changed worker count no new text but for the nodes as a whole", () => {
+    const grown = steps(spec({ workerCount: 5 })).map((step) => ({ ...step, after: [] }));
+    const changed = steps(single)
+      .map((step) => ({ ...step, after: [] }))
+      .filter((step) => JSON.stringify(step) !== JSON.stringify(grown.find((other) => stepId(other) === stepId(step))));
+    expect(changed.map(stepId)).toEqual(["nodes@controller-0"]);
+  });
+
+  it("changes no unit of etcd when members come: initial-cluster is read from an empty data directory alone", () => {
+    const unit = "/etc/systemd/system/etcd.service";
+    expect(file(find(ha, "etcd@controller-0"), unit)).toBe(file(find(spec({ zones: 3 }), "etcd@controller-0"), unit));
+    expect(file(find(ha, "etcd@controller-0"), unit)).not.toContain("initial-cluster=");
+  });
+});
+
+describe("secrets", () => {
+  it("are private keys, kubeconfigs and the like: mode 0600, in no public file", () => {
+    for (const step of steps(ha)) {
+      for (const { path, mode, source } of step.secrets) {
+        if (path !== "/etc/haproxy/kubernetes-ca.pem") expect([path, mode]).toEqual([path, "0600"]);
+        if (source.endsWith("/key")) expect(path).toMatch(/-key\.pem$/);
+      }
+      for (const { content } of step.files)
+        expect(content).not.toMatch(/PRIVATE KEY|client-key-data|secret: [A-Za-z0-9+/]{16}/);
+    }
+  });
+
+  it("never include the key of a root CA", () => {
+    const sources = steps(ha).flatMap((step) => step.secrets.map(({ source }) => source));
+    for (const ca of ["kubernetes-ca", "etcd-ca", "front-proxy-ca"]) expect(sources).not.toContain(`${ca}/key`);
+  });
+
+  it("keep the administrator's kubeconfig in memory, and off the workers", () => {
+    for (const step of steps(ha)) {
+      for (const { path, source } of step.secrets) {
+        if (source !== "kubeconfig/admin") continue;
+        expect(path).toBe(`/run/kubernetes-from-scratch/${step.name}/admin.conf`);
+        expect(step.machine.role).toBe("control-plane");
+        expect(step.script).toContain(`on_exit "rm -rf $RUNTIME/${step.name}"`);
+      }
+    }
+  });
+});
+
+describe("files", () => {
+  it("have no place left open, end with a newline and carry permission bits", () => {
+    for (const cluster of [single, ha, series]) {
+      for (const step of steps(cluster)) {
+        for (const { path, mode, content } of step.files) {
+          expect(content, path).not.toMatch(/\{\{|\}\}\w|undefined/);
+          expect(content.endsWith("\n"), path).toBe(true);
+          expect(mode).toMatch(/^0[0-7]{3}$/);
+        }
+      }
+    }
+  });
+
+  it("that are YAML or JSON parse", () => {
+    for (const step of steps(ha)) {
+      for (const { path, content } of step.files) {
+        if (path.endsWith(".conf") && path.includes("/cni/")) expect(JSON.parse(content)).toHaveProperty("cniVersion");
+        if (path.endsWith(".yaml") && path !== "/etc/crictl.yaml") {
+          for (const document of content.split(/^---$/m)) expect(parse(document)).toHaveProperty("apiVersion");
+        }
+      }
+    }
+  });
+
+  it("tell the API server of every member of etcd", () => {
+    const unit = file(find(ha, "control-plane@controller-1"), "/etc/systemd/system/kube-apiserver.service");
+    expect(unit).toContain(
+      `--etcd-servers=${ha.controllers.map(({ privateIp }) => `https://${privateIp}:2379`).join(",")} `,
+    );
+  });
+
+  it("lead every node to the API by one name, which stands for every control-plane machine or for the balancer", () => {
+    expect(find(ha, "machine@worker-0").variables["HOST_NAMES"]).toContain(`10.0.3.13 ${ha.apiName}`);
+    const names = find(series, "machine@worker-0").variables["HOST_NAMES"];
+    expect(names).toContain(`10.0.1.10 ${series.apiName}`);
+    expect(names).not.toContain(`10.0.1.11 ${series.apiName}`);
+  });
+
+  it("pass the balancer's connections to each API server that is ready", () => {
+    const configuration = file(find(series, "balancer@balancer"), "/etc/haproxy/kubernetes.cfg");
+    for (const { name, privateIp } of series.controllers)
+      expect(configuration).toContain(`server ${name} ${privateIp}:6443`);
+  });
+});
+
+describe("the kubelet's configuration", () => {
+  const config = (cluster: ClusterSpec, index: number) =>
+    parse(kubeletConfig(cluster, [...cluster.controllers, ...cluster.workers][index]!)) as Record<string, unknown>;
+
+  it("closes what is open by default", () => {
+    expect(config(single, 1)).toMatchObject({
+      authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
+      authorization: { mode: "Webhook" },
+      readOnlyPort: 0,
+      rotateCertificates: true,
+      seccompDefault: true,
+      cgroupDriver: "systemd",
+    });
+  });
+
+  it("taints the control plane and nothing else", () => {
+    expect(config(single, 0)["registerWithTaints"]).toEqual([
+      { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" },
+    ]);
+    expect(config(single, 1)).not.toHaveProperty("registerWithTaints");
+  });
+
+  it("withholds what the configuration reserves", () => {
+    const reserved = config(spec({ kubeReserved: { cpu: "250m", memory: "300Mi" } }), 1);
+    expect(reserved["kubeReserved"]).toEqual({ cpu: "250m", memory: "300Mi" });
+  });
+});
