@@ -1,0 +1,144 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { withoutEngineRules } from "../../../cloud/engine";
+import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/hypervisor/addresses";
+import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
+import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
+import { renderHostRuleset } from "../../../cloud/hypervisor/vpc";
+import { UserError, bridgeOf, cloudOf } from "../../../cloud/names";
+import { Node, findNode } from "../../../cloud/nodes";
+
+const cloud = cloudOf({ name: "lab", port: 5001 });
+
+describe("a VPC's addresses", () => {
+  it("are counted from its base", () => {
+    expect([gatewayOf("10.1.0.0/16"), resolverOf("10.1.0.0/16")]).toEqual(["10.1.0.1", "10.1.0.2"]);
+    expect(addressIn("10.1.0.0/16", 256 + 11)).toBe("10.1.1.11");
+    expect([privateDomain("us-east-1"), privateDomain("eu-west-1")]).toEqual([
+      "ec2.internal",
+      "eu-west-1.compute.internal",
+    ]);
+  });
+});
+
+describe("a VPC's routes", () => {
+  const wanted = [
+    { destination: "10.200.0.0/24", via: "10.1.1.21" },
+    { destination: "10.200.1.0/24", via: "10.1.1.22" },
+  ];
+
+  it("are changed where they differ, and nowhere else", () => {
+    const present = [
+      wanted[0]!,
+      { destination: "10.200.1.0/24", via: "10.1.1.99" },
+      { destination: "10.9.0.0/24", via: "10.1.1.9" },
+    ];
+    expect(renderRoutes(7, "br", present, wanted)).toBe(
+      "route del 10.9.0.0/24 table 7\nroute replace 10.200.1.0/24 via 10.1.1.22 dev br table 7\n",
+    );
+    expect(renderRoutes(7, "br", wanted, wanted)).toBe("");
+  });
+
+  it("have a table of their own, beyond the kernel's", () => {
+    expect(tableOf("vpc-1")).not.toBe(tableOf("vpc-2"));
+    fc.assert(fc.property(fc.string(), (id) => tableOf(id) > 255 && tableOf(id) < 2 ** 32));
+  });
+
+  it("go over a bridge whose name the kernel takes", () => {
+    expect(bridgeOf(cloud, "vpc-0123456789abcdef0").length).toBeLessThanOrEqual(15);
+  });
+});
+
+describe("the host's own rules", () => {
+  it("let a VPC out to public addresses only, and its resolver to the host's", () => {
+    const text = renderHostRuleset(cloud, [{ id: "vpc-0123456789abcdef0", cidr: "10.1.0.0/16" }]);
+    const bridge = bridgeOf(cloud, "vpc-0123456789abcdef0");
+    expect(text).toContain(`iifname "${bridge}" oifname != "${bridge}" ip saddr 10.1.0.2 th dport 53 accept`);
+    expect(text).toMatch(/ip daddr \{ 10\.0\.0\.0\/8, .* \} ct direction original drop/);
+  });
+});
+
+describe("the host's table of names", () => {
+  const hosts = "127.0.0.1 localhost\n# mine\n10.9.9.9 printer\n";
+  const names = [{ name: "api.elb", addresses: ["10.1.1.10", "10.1.2.10"] }];
+
+  it("has a marked block of the cloud's names while there are any", () => {
+    const with_ = renderHostsFile(hosts, "lab", names);
+    expect(with_).toBe(
+      `${hosts}# BEGIN kubernetes-from-scratch lab\n10.1.1.10 api.elb\n10.1.2.10 api.elb\n# END kubernetes-from-scratch lab\n`,
+    );
+    expect(renderHostsFile(with_, "lab", names)).toBe(with_);
+    expect(renderHostsFile(with_, "lab", [])).toBe(hosts);
+  });
+
+  it("keeps the blocks of other clouds", () => {
+    const both = renderHostsFile(renderHostsFile(hosts, "lab", names), "other", names);
+    expect(renderHostsFile(both, "lab", [])).toBe(renderHostsFile(hosts, "other", names));
+  });
+});
+
+describe("the host's resolvers", () => {
+  it("are asked where a container can reach them", () => {
+    expect(parseResolvers("# x\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver fe80::1\nsearch a\n")).toEqual(
+      ["192.0.2.53"],
+    );
+  });
+});
+
+describe("the firewall after the engine", () => {
+  it("is what it was without the engine's chains", () => {
+    const saved = `*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+-A FORWARD -j DOCKER-USER
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+COMMIT
+`;
+    expect(withoutEngineRules(saved)).toBe(`*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+COMMIT
+`);
+  });
+});
+
+describe("a machine on the command line", () => {
+  const node = (name: string, id: string, privateIp: string, stack: string): Node =>
+    ({ name, id, privateIp, stack }) as Node;
+  const nodes = [
+    node("controller-0", "i-1", "10.0.1.11", "a"),
+    node("controller-0", "i-2", "10.1.1.11", "b"),
+    node("b-worker-0", "i-3", "10.1.1.21", "b"),
+  ];
+
+  it("is found by name, the name's end, id, address, and stack", () => {
+    expect(findNode(nodes, "worker-0", undefined).id).toBe("i-3");
+    expect(findNode(nodes, "i-2", undefined).id).toBe("i-2");
+    expect(findNode(nodes, "10.0.1.11", undefined).id).toBe("i-1");
+    expect(findNode(nodes, "controller-0", "b").id).toBe("i-2");
+  });
+
+  it("is asked for again where it is none or several", () => {
+    expect(() => findNode(nodes, "controller-0", undefined)).toThrow(
+      /several machines: .*i-1, stack a.*i-2, stack b.*--stack/,
+    );
+    expect(() => findNode(nodes, "worker-9", undefined)).toThrow(/no machine "worker-9".*controller-0/);
+  });
+});
+
+describe("a cloud's name and port", () => {
+  it.each([
+    [{ name: "Lab" }, /at most 31 lower-case/],
+    [{ name: "" }, /at most 31 lower-case/],
+    [{ name: "a".repeat(32) }, /at most 31 lower-case/],
+    [{ port: 0 }, /1 to 65535/],
+    [{ port: 70000 }, /1 to 65535/],
+    [{ port: Number.NaN }, /1 to 65535/],
+  ])("are refused with a remedy: %o", (options, message) => {
+    expect(() => cloudOf({ name: "lab", port: 5001, ...options })).toThrow(UserError);
+    expect(() => cloudOf({ name: "lab", port: 5001, ...options })).toThrow(message);
+  });
+});

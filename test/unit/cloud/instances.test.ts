@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { Machine, decide } from "../../../cloud/hypervisor/instances";
+import { capabilitiesOf } from "../../../cloud/hypervisor/machine";
+
+const at = (second: number): Date => new Date(second * 1000);
+const ENGINE = at(0);
+const running = { state: "running", bootedAt: at(10) } as const;
+const machine = (status: string, startedAt: number, exitCode = 0): Machine => ({
+  status,
+  exitCode,
+  startedAt: at(startedAt),
+});
+
+describe("what is done for an instance", () => {
+  it.each([
+    ["is new", running, undefined, "create"],
+    ["runs", running, machine("running", 11), "nothing"],
+    ["was left by a hypervisor that died before it started", running, machine("created", 0), "recreate"],
+    ["was told to reboot since it started", { ...running, bootedAt: at(20) }, machine("running", 11), "restart"],
+    ["was stopped and is to run again", { ...running, bootedAt: at(20) }, machine("exited", 11, 130), "start"],
+    ["rebooted by itself", running, machine("exited", 11, 129), "start"],
+    ["shut itself down", running, machine("exited", 11, 130), "report-stopped"],
+    ["died", running, machine("exited", 11, 137), "nothing"],
+    ["is to stop", { ...running, state: "stopped" }, machine("running", 11), "stop"],
+    ["is stopped", { ...running, state: "stopped" }, machine("exited", 11, 130), "nothing"],
+    ["is terminated", { ...running, state: "terminated" }, machine("running", 11), "remove"],
+    ["is terminated and gone", { ...running, state: "terminated" }, undefined, "nothing"],
+    ["is unknown to the API", undefined, machine("running", 11), "remove"],
+  ] as const)("whose machine %s", (_, wanted, present, action) => {
+    expect(decide(wanted, present, ENGINE)).toBe(action);
+  });
+
+  it("starts a machine that went down with the engine or the host", () => {
+    expect(decide(running, machine("exited", 11, 137), at(30))).toBe("start");
+  });
+});
+
+describe("a machine's capabilities", () => {
+  it("are the host's, but for those that reach the host itself", () => {
+    const all = capabilitiesOf("CapBnd:\t000001ffffffffff\n");
+    expect(all).toContain("NET_ADMIN");
+    expect(all).toContain("SYS_RESOURCE");
+    expect(all).not.toContain("SYS_MODULE");
+    expect(all).not.toContain("SYS_TIME");
+    expect(capabilitiesOf("CapBnd:\t000001fffeffffff\n")).toEqual(all.filter((name) => name !== "SYS_RESOURCE"));
+    expect(capabilitiesOf("")).toEqual([]);
+  });
+});
