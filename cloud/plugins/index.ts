@@ -10,6 +10,7 @@ import { reachable } from "../reachable";
 import { tryRun } from "../run";
 import { buildEngine, builtEngine, engineRecipe } from "./built";
 import { archiveUrl, downloadEngine } from "./official";
+import { ensureTerraformAws } from "./terraform-aws";
 import { sdkVersion } from "./versions";
 
 /** How Pulumi is called. */
@@ -35,11 +36,13 @@ export async function ensureEngine(home: string): Promise<Engine> {
     recipe: JSON.stringify([archiveUrl, engineRecipe]),
     build: async (into, scratch) => {
       const version = sdkVersion("pulumi");
-      if (await reachable(archiveUrl)) await progress(`downloading Pulumi ${version}`, () => downloadEngine(into));
-      else
-        await progress(`building the Pulumi engine ${version} (its download cannot be reached)`, () =>
-          buildEngine(into, scratch),
-        );
+      if (await reachable(archiveUrl)) {
+        await progress(`downloading Pulumi ${version}`, () => downloadEngine(into));
+      } else {
+        await ensureTerraformAws(home); // what cannot be built is missed before minutes are spent on what can
+        const label = `building the Pulumi engine ${version} (its download cannot be reached)`;
+        await progress(label, () => buildEngine(into, scratch));
+      }
     },
   });
   // the official engine comes with its language host, and downloads the plugins that a program asks for
