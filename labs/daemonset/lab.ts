@@ -138,6 +138,13 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
     (sick.spec.taints ?? []).some((t) => t.key === "node.kubernetes.io/not-ready" && t.effect === "NoSchedule"),
     true,
   );
+  const agents = await bench.api.list("Pod", { namespace: bench.namespace, labels: "app=agent" });
+  const agent = agents.find((p) => p.spec.nodeName === worker);
+  bench.claim(
+    "the agent that was there stays, and still runs",
+    [agent?.status.phase, agent?.metadata.deletionTimestamp ?? null],
+    ["Running", null],
+  );
   const early = await bench.observe(
     "a new DaemonSet on the host's network, and an ordinary pod for the same node",
     async () => {
@@ -169,6 +176,11 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
     "the ordinary pod waits because of the taint",
     conditionOf(ordinary, "PodScheduled")?.message ?? "",
     contains("untolerated taint"),
+  );
+  bench.claim(
+    "an ordinary pod tolerates such a node for 300 seconds only, then it is evicted",
+    ordinary.spec.tolerations?.find((t) => t.key === "node.kubernetes.io/not-ready")?.tolerationSeconds,
+    300,
   );
   await bench.disturb("the CNI configuration is put back", () => bench.takeBack());
   const well = await bench.observe("the node recovers", () =>

@@ -13,6 +13,8 @@ export interface CommandOptions {
   readonly input?: string;
   readonly timeoutSeconds?: number;
   readonly signal?: AbortSignal;
+  /** Out of the terminal's reach: Ctrl-C does not go to it. */
+  readonly detached?: boolean;
 }
 
 export function command(
@@ -23,7 +25,11 @@ export function command(
   const seconds = options.timeoutSeconds ?? 30;
   const bounds = [AbortSignal.timeout(seconds * 1000), ...(options.signal ? [options.signal] : [])];
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], signal: AbortSignal.any(bounds) });
+    const child = spawn(program, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      signal: AbortSignal.any(bounds),
+      detached: options.detached ?? false,
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));

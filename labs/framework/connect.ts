@@ -1,4 +1,5 @@
 /** Opens a cluster for the labs, from a stack's files or from a kubeconfig alone. */
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Api } from "./api";
 import type { Cluster, StackControl } from "./cluster";
@@ -22,7 +23,7 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   const nodes = Nodes.of(sshConfig);
   const controller = nodes?.controllers[0];
   const kubectl = await findKubectl();
-  const control = stack ? stackControl(stack) : undefined;
+  const control = stack ? stackControl(stack, dirname(kubeconfig)) : undefined;
   return {
     name: stack ?? api.config.getCurrentContext(),
     api,
@@ -40,7 +41,16 @@ async function findKubectl(): Promise<string | undefined> {
   return code === 0 ? path : undefined;
 }
 
-/** The driver behind `make up`; loaded when a lab first changes the stack. */
-const stackControl = (stack: string): StackControl => ({
-  set: async (config) => (await (await import("../../tools/commands.js")).openStack(stack)).set(config),
+/** The driver behind `make up`, in a process of its own; what it prints is kept in labs-up.log. */
+const stackControl = (stack: string, dir: string): StackControl => ({
+  set: async (config) => {
+    const log = join(dir, "labs-up.log");
+    const args = [join(__dirname, "set-stack.ts"), stack, JSON.stringify(config)];
+    const { code, stdout, stderr } = await command("tsx", args, { timeoutSeconds: 900, detached: true });
+    await writeFile(log, stdout + stderr, { mode: 0o600 });
+    if (code !== 0) {
+      const tail = (stdout + stderr).trim().split("\n").slice(-12).join("\n");
+      throw new Error(`stack ${stack} could not be brought to ${JSON.stringify(config)} (all of it: ${log}):\n${tail}`);
+    }
+  },
 });

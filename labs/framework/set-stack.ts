@@ -1,0 +1,18 @@
+/**
+ * tsx labs/framework/set-stack.ts STACK JSON: brings a stack to its own configuration with these values on top, as
+ * `make up` would. A process of its own, so that its long output can go to a file and Ctrl-C does not cut it in half.
+ */
+import { openStack } from "../../tools/commands";
+
+async function main([name, config]: readonly string[]): Promise<void> {
+  if (!name || !config) throw new Error("usage: set-stack STACK JSON");
+  await (await openStack(name)).set(JSON.parse(config) as Record<string, unknown>);
+}
+
+main(process.argv.slice(2)).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);
