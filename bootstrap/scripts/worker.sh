@@ -8,6 +8,8 @@ resolv_conf=/etc/resolv.conf
 ! grep -q '^nameserver 127\.0\.0\.53' "$resolv_conf" || resolv_conf=/run/systemd/resolve/resolv.conf # a stub would make CoreDNS ask itself
 fail_cgroup_v1=true
 [ "$(stat --file-system --format %T /sys/fs/cgroup)" = cgroup2fs ] || fail_cgroup_v1=false
+swap_is_off=true
+[ "$(wc -l </proc/swaps)" = 1 ] || swap_is_off=false # of the host, which a container cannot turn off
 protect=true
 while IFS=' =' read -r key value; do
   [[ $key =~ ^(vm|kernel)\. ]] || continue
@@ -19,6 +21,7 @@ kind: KubeletConfiguration
 providerID: aws:///$AVAILABILITY_ZONE/$INSTANCE_ID
 resolvConf: $resolv_conf
 failCgroupV1: $fail_cgroup_v1
+failSwapOn: $swap_is_off
 protectKernelDefaults: $protect
 END
 
