@@ -73,20 +73,20 @@ export class Stack {
   }
 
   async up(extra: readonly string[] = []): Promise<void> {
-    await this.pulumi(["up", "--yes", "--skip-preview", ...extra]);
+    await this.pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs", ...extra]);
   }
 
   async preview(extra: readonly string[] = []): Promise<void> {
-    await this.pulumi(["preview", ...extra]);
+    await this.pulumi(["preview", "--suppress-outputs", ...extra]);
   }
 
   async refresh(extra: readonly string[] = []): Promise<void> {
-    await this.pulumi(["refresh", "--yes", "--skip-preview", ...extra]);
+    await this.pulumi(["refresh", "--yes", "--skip-preview", "--suppress-outputs", ...extra]);
   }
 
   /** Destroys every resource and forgets the stack; its configuration stays. */
   async destroy(): Promise<void> {
-    await this.pulumi(["destroy", "--yes", "--skip-preview"]);
+    await this.pulumi(["destroy", "--yes", "--skip-preview", "--suppress-outputs"]);
     await this.pulumi(["stack", "rm", "--yes", "--preserve-config"], { quiet: true });
   }
 
