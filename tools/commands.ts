@@ -11,7 +11,14 @@ import { preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
 import { type Overrides, stackConfig } from "./stack-config";
-import { ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
+import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
+
+/** Images of the experiments and tests, beside the cluster's own. */
+export const labImages = [
+  "registry.k8s.io/e2e-test-images/agnhost:2.53",
+  "docker.io/library/busybox:1.35",
+  "docker.io/library/busybox:1.37",
+];
 
 /** Name of the local cloud that a run uses; tests have one of their own. */
 const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
@@ -117,6 +124,7 @@ export async function lab(name: string, which?: string): Promise<void> {
 }
 
 async function runLabs(name: string, args: readonly string[]): Promise<void> {
+  if (args[0] !== "list" && isLocal(name)) await ensureImagesFor(labImages);
   const result = await execa("tsx", [join(root, "labs/cli.ts"), ...args, "--stack", name], {
     stdio: "inherit",
     reject: false,

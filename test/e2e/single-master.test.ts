@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { labImages } from "../../tools/commands";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { Lab, eventually } from "./lab";
 
@@ -42,7 +43,7 @@ async function untilReady(names: readonly string[], seconds = 120): Promise<void
 const unchanged = /(Resources:\s+\d+ unchanged)/;
 
 beforeAll(async () => {
-  await ensureImagesFor(["registry.k8s.io/e2e-test-images/agnhost:2.53", "docker.io/library/busybox:1.37"]);
+  await ensureImagesFor(labImages);
   lab = new Lab(at, "local", { openNodePorts: undefined });
 });
 
@@ -284,6 +285,14 @@ describe("the cluster", () => {
     expect(raw).toMatch(/^k8s:enc:secretbox:/);
     expect(raw).not.toContain("correct-horse");
     await lab.kubectl("-n", "default", "delete", "secret", "e2e");
+  });
+});
+
+describe("the experiments", () => {
+  test.each(["deployment", "configmap-secret", "labels-selectors", "certificates", "dns"])("%s", async (name) => {
+    const output = await lab.make("lab", { args: [`LAB=${name}`] });
+    expect(output).toMatch(/passed/);
+    expect(await lab.kubectl("get", "namespaces", "-o", "name")).not.toContain(`lab-${name}`);
   });
 });
 
