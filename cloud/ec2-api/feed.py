@@ -1,7 +1,7 @@
 """What the hypervisor needs beside the AWS API: notice of changes, and a place to report what machines really do.
 
 GET  /hypervisor/changes?after=N  answers as soon as the API's generation is above N, or after a few seconds:
-     {"generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1},
+     {"process": 4711, "generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1},
      "addresses": {"arn:…:loadbalancer/…": {"subnet-0abc…": "10.0.1.10"}}}; "boots" tells when an instance was last
      told to run, start or reboot, in seconds since 1970, "addresses" where load balancers are.
 POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…": "healthy"}}, "impaired": ["i-0abc…"]};
@@ -9,6 +9,7 @@ POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…
 """
 
 import json
+import os
 import threading
 from urllib.parse import parse_qs
 
@@ -52,6 +53,7 @@ class Feed:
             self.condition.wait_for(lambda: self.generation > after or after > self.generation, WAIT_SECONDS)
             ec2 = [(region, backend) for regions in get_backend("ec2").values() for region, backend in regions.items()]
             return {
+                "process": os.getpid(),
                 "generation": self.generation,
                 "regions": [region for region, backend in ec2 if any(not vpc.is_default for vpc in backend.vpcs.values())],
                 "boots": {

@@ -77,6 +77,8 @@ export interface Rule {
 
 /** Notice from the API: which generation of its state this is, where there is something, and who was told to boot when. */
 export interface Changes {
+  /** The API's process: generations of another one mean nothing. */
+  readonly process: number;
   readonly generation: number;
   readonly regions: readonly string[];
   readonly boots: Readonly<Record<string, number>>;

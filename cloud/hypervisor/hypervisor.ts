@@ -26,7 +26,7 @@ export const HOSTS = "/etc/hosts";
 /** Makes the API's state true, again and again: what it does depends on what there is, not on what it did before. */
 export class Hypervisor {
   private desired: Desired = { vpcs: [], instances: [], groups: [], balancers: [] };
-  private changes: Changes = { generation: 0, regions: [], boots: {}, addresses: {} };
+  private changes: Changes = { process: 0, generation: 0, regions: [], boots: {}, addresses: {} };
   private readonly vpcs: Vpcs;
   private readonly machines: Machines;
   private readonly balancers: Balancers;
@@ -89,8 +89,9 @@ export class Hypervisor {
     for (;;) {
       try {
         const changes = await this.context.api.changes(this.changes.generation);
-        if (changes.generation !== this.changes.generation) {
-          if (changes.generation < this.changes.generation) this.told = ""; // another process, that was told nothing
+        const restarted = changes.process !== this.changes.process;
+        if (restarted) this.told = ""; // this one was told nothing yet
+        if (restarted || changes.generation !== this.changes.generation) {
           this.desired = await this.context.api.desired(changes);
           this.changes = changes;
           this.wake();

@@ -29,26 +29,32 @@ const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10
 
 /**
  * The host's own rules for the cloud's bridges. What leaves a VPC goes to public addresses only, so not to other VPCs nor
- * to the networks around the host; the VPC's resolver may ask the host's resolvers wherever they are. The router keeps
- * quiet about shorter ways (ICMP redirects).
+ * to the networks around the host; the VPC's resolver may ask the host's resolvers wherever they are. Of the host itself
+ * a VPC sees its own gateway and nothing else. The router keeps quiet about shorter ways (ICMP redirects).
  */
 export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | "cidr">[]): string {
   const table = hostTable(cloud);
-  const lines = [...vpcs]
-    .sort((a, b) => a.id.localeCompare(b.id))
-    .flatMap(({ id, cidr }) => {
-      const out = `iifname "${bridgeOf(cloud, id)}" oifname != "${bridgeOf(cloud, id)}"`;
-      return [
-        `${out} ip saddr ${resolverOf(cidr)} th dport 53 accept`,
-        `${out} ip daddr { ${PRIVATE.join(", ")} } ct direction original drop`,
-      ];
-    });
+  const sorted = [...vpcs].sort((a, b) => a.id.localeCompare(b.id));
+  const forward = sorted.flatMap(({ id, cidr }) => {
+    const out = `iifname "${bridgeOf(cloud, id)}" oifname != "${bridgeOf(cloud, id)}"`;
+    return [
+      `${out} ip saddr ${resolverOf(cidr)} th dport 53 accept`,
+      `${out} ip daddr { ${PRIVATE.join(", ")} } ct direction original drop`,
+    ];
+  });
+  const input = sorted.map(
+    ({ id, cidr }) => `iifname "${bridgeOf(cloud, id)}" ip daddr != ${gatewayOf(cidr)} ct direction original drop`,
+  );
+  const indent = (lines: readonly string[]): string => lines.map((line) => `    ${line}\n`).join("");
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
   chain forward {
     type filter hook forward priority -10; policy accept;
-${lines.map((line) => `    ${line}\n`).join("")}  }
+${indent(forward)}  }
+  chain input {
+    type filter hook input priority -10; policy accept;
+${indent(input)}  }
   chain output {
     type filter hook output priority 0; policy accept;
     oifname "${bridgePrefix(cloud)}*" icmp type redirect drop

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { withFileLock } from "../file-lock";
 import { UserError } from "../names";
 import { progress } from "../progress";
 import { aptInstall, tryRun } from "../run";
@@ -41,10 +42,18 @@ async function ensureImage(docker: Docker, kind: "machine" | "appliance"): Promi
       if (built.exitCode !== 0) throw new Error(`Building the ${kind} image with mmdebstrap failed:\n${built.all}`);
     },
   });
-  const imported = await docker.importImage(createReadStream(join(directory, "root.tar")), { repo, tag });
-  await new Promise<void>((done, fail) => {
-    docker.modem.followProgress(imported, (error: Error | null) => (error ? fail(error) : done()));
-  });
+  // One at a time: an import that finds its name taken leaves a nameless image behind.
+  await withFileLock(
+    join(directory, "..", "locks", `import-${kind}-${tag}`),
+    () => undefined,
+    async () => {
+      if (await exists(docker, `${repo}:${tag}`)) return;
+      const imported = await docker.importImage(createReadStream(join(directory, "root.tar")), { repo, tag });
+      await new Promise<void>((done, fail) => {
+        docker.modem.followProgress(imported, (error: Error | null) => (error ? fail(error) : done()));
+      });
+    },
+  );
   return `${repo}:${tag}`;
 }
 

@@ -202,6 +202,8 @@ describe("routes", () => {
     await second.settled();
     expect(await world.opens(A, second.address(A), 22)).toBe(false);
     expect(await second.opens(A, pod, 8000)).toBe(false);
+    expect(await second.opens(A, second.gateway, 8080)).toBe(true);
+    expect(await second.opens(A, world.gateway, 8080)).toBe(false);
     expect(await world.opens(A, pod, 8000)).toBe(true);
   });
 });
