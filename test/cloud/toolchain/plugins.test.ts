@@ -53,6 +53,14 @@ describe("an engine that is killed", () => {
   });
 });
 
+describe("the plugins' sources", () => {
+  it("are formatted as Go's are", async ({ skip }) => {
+    if ((await tryRun("gofmt", ["-h"])).exitCode === 127) skip("Go is not installed");
+    const source = resolve(__dirname, "../../../cloud/plugins");
+    expect(await run("gofmt", ["-l", source])).toBe("");
+  });
+});
+
 describe("the command plugin", () => {
   it("passes its own tests against an SSH server", async ({ skip }) => {
     if ((await tryRun("go", ["version"])).exitCode !== 0) skip("Go is not installed");
