@@ -196,6 +196,6 @@ export default {
   hypothesis:
     "A DaemonSet counts nodes, not replicas: exactly one pod on each node that it may use. A node that comes gets one, a node that goes takes its own along, and even a node that is not ready is served.",
   needs: ["nodes", "stack", "two-workers"],
-  limit: 600,
+  limit: 900,
   experiment,
 } satisfies Lab;

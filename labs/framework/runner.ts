@@ -122,13 +122,15 @@ async function restore(
   before: Record<string, unknown> | undefined,
   bench: Bench,
 ): Promise<void> {
-  await undoAll(cluster, journal, (text) => progress.note(text));
+  // Whatever cannot be undone stays in the journal for the next run; the rest is cleaned up all the same.
+  const notUndone = await undoAll(cluster, journal, (text) => progress.note(text)).catch((error: unknown) => error);
   await until(
     "the API server to answer",
     () => sweep(cluster.api, lab.name),
     () => true,
     { within: 120, every: 1000 },
   );
+  if (notUndone) throw notUndone as Error;
   if (!before) return;
   const same = (after: Record<string, unknown>): boolean => isDeepStrictEqual(after, before);
   const after = await until("the nodes to be as before", () => nodesAsTheyAre(cluster.api), same, {
