@@ -52,7 +52,7 @@ export async function healthy(lab: Lab, count = 3, seconds = 120): Promise<void>
     await eventually(`${controller} healthy`, seconds, async () => {
       const result = await lab.trySsh(
         controller,
-        `${etcdctl} endpoint health 2>&1 && curl -sf --cacert /etc/kubernetes/pki/ca.pem https://127.0.0.1:6443/readyz`,
+        `${etcdctl} endpoint health 2>&1 && sudo curl -sf --cacert /etc/kubernetes/pki/kubernetes-ca.pem https://127.0.0.1:6443/readyz`,
       );
       return result.exitCode === 0 ? { done: undefined } : { saw: result.all };
     });
