@@ -1,11 +1,11 @@
 /**
  * Runs the real program against Pulumi's mocks in a process of its own, and prints every resource that it registered, as
- * JSON. Nothing is created. Argument: {values, secretKeys, preview}.
+ * JSON. Nothing is created. Environment: HARNESS={values, secretKeys, preview}.
  */
 import * as pulumi from "@pulumi/pulumi";
 import type { Harness, Registered } from "./program";
 
-const { values, secretKeys, preview } = JSON.parse(process.argv[2] ?? "{}") as Harness;
+const { values, secretKeys, preview } = JSON.parse(process.env["HARNESS"] ?? "{}") as Harness;
 const project = "kubernetes-from-scratch";
 const zones = ["ap-southeast-1c", "ap-southeast-1a", "ap-southeast-1b"];
 

@@ -1,5 +1,6 @@
 /** The program as the tests see it: what it registers for a configuration. */
 import { execFile } from "node:child_process";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { completeConfig } from "../../infra/config-defaults";
@@ -87,9 +88,9 @@ export function runProgram(
 
 async function start(argument: string): Promise<Run> {
   const tsx = join(__dirname, "..", "..", "node_modules", ".bin", "tsx");
-  const { stdout } = await promisify(execFile)(tsx, [join(__dirname, "harness.ts"), argument], {
+  const { stdout } = await promisify(execFile)(tsx, [join(__dirname, "harness.ts")], {
     maxBuffer: 64 * 2 ** 20,
-    env: { ...process.env, NODE_ENV: "production" },
+    env: { ...process.env, HARNESS: argument, NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") },
   });
   const { resources, outputs } = JSON.parse(stdout) as Pick<Run, "resources" | "outputs">;
   return new Run(resources, outputs);

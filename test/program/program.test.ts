@@ -1,0 +1,277 @@
+import { describe, expect, it } from "vitest";
+import { isSecret, plainText, type Registered, reveal, type Run, runProgram, unknown } from "./program";
+
+const single = {};
+const ha = { controlPlaneCount: 3, zones: 3 };
+const series = { controlPlaneCount: 3, apiEndpoint: "haproxy" };
+const local = {
+  adminAccess: "private",
+  adminCidr: "10.0.0.1/32",
+  mirror: "http://10.0.0.1:8080",
+  registryMirror: "http://10.0.0.1:8080",
+};
+
+const encryptionKey = Buffer.alloc(32, 9).toString("base64");
+
+const instance = "aws:ec2/instance:Instance";
+const command = "command:remote:Command";
+const ingress = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
+const egress = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule";
+const shapes: [string, Record<string, unknown>][] = [
+  ["single-master", single],
+  ["the series'", series],
+  ["HA, private", { ...ha, ...local }],
+];
+
+/** A machine's own resources: those that would not exist without it. */
+const ofMachine = (run: Run, machine: string): Registered[] =>
+  run.resources.filter(
+    ({ type, name }) =>
+      [machine, `${machine}-host`, `pods-${machine}`].includes(name) ||
+      name.endsWith(`/${machine}`) ||
+      (type === command && name.endsWith(`@${machine}`)),
+  );
+
+/** Steps that are run once for the whole cluster, on the first control-plane machine. */
+const forAll = (name: string): boolean => /^(rbac|departures|nodes|dns)@/.test(name);
+
+describe.each(shapes)("a cluster of shape %s", (_, values) => {
+  it("opens nothing to the world, and is opened by groups where it can be", async () => {
+    const run = await runProgram(values);
+    const rules = run.ofType(ingress);
+    expect(rules.length).toBeGreaterThan(10);
+    for (const { inputs } of rules) {
+      expect(inputs["cidrIpv4"]).not.toBe("0.0.0.0/0");
+      expect(inputs["cidrIpv6"]).toBeUndefined();
+    }
+    for (const { inputs } of [...rules, ...run.ofType(egress)])
+      expect([inputs["cidrIpv4"], inputs["referencedSecurityGroupId"]].filter(Boolean)).toHaveLength(1);
+    for (const { inputs } of run.ofType("aws:ec2/securityGroup:SecurityGroup")) {
+      expect(inputs["ingress"]).toBeUndefined();
+      expect(inputs["egress"]).toBeUndefined();
+    }
+    expect(run.get("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "default").inputs).toMatchObject({
+      ingress: [],
+      egress: [],
+    });
+  });
+
+  it("hardens its machines, and keeps what they were born with", async () => {
+    for (const { inputs, ignoreChanges, deleteBeforeReplace, name } of (await runProgram(values)).ofType(instance)) {
+      expect(inputs["metadataOptions"]).toEqual({
+        httpEndpoint: "enabled",
+        httpTokens: "required",
+        httpPutResponseHopLimit: 1,
+      });
+      expect(inputs["rootBlockDevice"]).toMatchObject({
+        encrypted: true,
+        volumeType: "gp3",
+        deleteOnTermination: true,
+      });
+      expect(inputs["sourceDestCheck"]).toBe(name === "balancer");
+      expect(isSecret(inputs["userDataBase64"])).toBe(true);
+      expect(ignoreChanges).toEqual(expect.arrayContaining(["ami", "userDataBase64"]));
+      expect(deleteBeforeReplace).toBe(true);
+    }
+  });
+
+  it("shows no private key in any input or output that is not secret", async () => {
+    const run = await runProgram(values);
+    for (const { inputs } of run.resources) expect(plainText(inputs)).not.toMatch(/PRIVATE KEY/);
+    expect(plainText(run.outputs)).not.toMatch(/PRIVATE KEY|client-key-data/);
+    expect(isSecret(run.outputs["kubeconfig"])).toBe(true);
+    expect(isSecret(run.outputs["sshPrivateKey"])).toBe(true);
+    for (const open of ["apiEndpoint", "nodes", "sshConfig", "sshKnownHosts", "certificateExpiry", "proofs"])
+      expect(plainText(run.outputs[open])).not.toContain("[secret]");
+  });
+
+  it("runs its steps by verified SSH, anew on a new instance, and never on one that goes", async () => {
+    const run = await runProgram(values);
+    for (const { inputs, name, deletedWith } of run.ofType(command)) {
+      const machine = name.split("@")[1] as string;
+      const connection = reveal(inputs["connection"]) as Record<string, unknown>;
+      expect(connection).toMatchObject({
+        user: "admin",
+        hostKey: `ssh-ed25519 public-${machine}-host`,
+        dialErrorLimit: 60,
+        perDialTimeout: 15,
+      });
+      expect(inputs["triggers"]).toEqual([`${machine}-id`]);
+      expect(run.names([deletedWith])).toEqual([machine]);
+      expect(inputs).toMatchObject({ logging: "none", addPreviousOutputInEnv: false });
+      expect(inputs["delete"] ?? inputs["update"] ?? inputs["environment"]).toBeUndefined();
+      expect(typeof inputs["create"]).toBe("string");
+      expect(isSecret(inputs["stdin"])).toBe(true);
+    }
+  });
+
+  it("waits for no load balancer and no other machine before it runs etcd", async () => {
+    const run = await runProgram(values);
+    for (const step of run.ofType(command).filter(({ name }) => /^(machine|etcd|control-plane)@/.test(name))) {
+      const machine = step.name.split("@")[1] as string;
+      for (const dependency of run.names(step.dependencies)) {
+        expect(dependency).not.toMatch(/^aws:lb/);
+        const other = dependency.split("@")[1];
+        if (other !== undefined) expect(other).toBe(machine);
+      }
+      for (const urn of step.dependencies) expect(urn).not.toMatch(/aws:lb\//);
+    }
+  });
+
+  it("gives a machine few resources, and at most six commands of its own", async () => {
+    const run = await runProgram(values);
+    for (const { name } of run.ofType(instance)) {
+      const own = ofMachine(run, name).filter((resource) => !forAll(resource.name));
+      expect(own.filter(({ type }) => type === command).length).toBeLessThanOrEqual(6);
+      // A control-plane node has its etcd member's pair, two more steps and its place behind the load balancer as well.
+      expect(own.length).toBeLessThanOrEqual(name.startsWith("controller") ? 16 : 12);
+    }
+  });
+
+  it("previews before anything exists: every resource is there, and every step's text can be read", async () => {
+    const [preview, run] = [await runProgram(values, { preview: true }), await runProgram(values)];
+    expect(preview.resources.map(({ type, name }) => `${type} ${name}`).sort()).toEqual(
+      run.resources.map(({ type, name }) => `${type} ${name}`).sort(),
+    );
+    for (const { name, inputs } of preview.ofType(command)) {
+      expect(inputs["create"]).toBe(run.get(command, name).inputs["create"]);
+      expect(inputs["create"]).not.toContain(unknown);
+    }
+  });
+
+  it("belongs to components, and AWS's part to the provider that it names", async () => {
+    const run = await runProgram(values);
+    const [provider] = run.ofType("pulumi:providers:aws");
+    for (const { type, name, parent, provider: of } of run.resources) {
+      if (type.startsWith("aws:")) expect(of).toContain((provider as Registered).urn);
+      if (/^(aws|tls|command):/.test(type)) expect(`${type} ${name} ${parent}`).toMatch(/\$?lab:(infra|bootstrap):/);
+    }
+  });
+});
+
+describe("the API endpoint", () => {
+  it.each<[string, Record<string, unknown>, string]>([
+    ["is the Elastic IP of one control-plane node", single, "https://203.0.113.10:6443"],
+    ["is a load balancer's name for three", ha, "https://api-1.elb.ap-southeast-1.amazonaws.com:6443"],
+    ["is the balancer's Elastic IP in the series' shape", series, "https://203.0.113.10:6443"],
+    ["is a private address where the administrator comes by one", local, "https://10.0.1.11:6443"],
+  ])("%s", async (_, values, expected) => {
+    const run = await runProgram(values);
+    expect(run.outputs["apiEndpoint"]).toBe(expected);
+    expect(reveal(run.outputs["kubeconfig"])).toContain(`server: ${expected}\n`);
+  });
+
+  it("is in the API server's certificate, which does not wait for a load balancer", async () => {
+    const { inputs } = (await runProgram(ha)).get("tls:index/certRequest:CertRequest", "kube-apiserver");
+    expect(inputs["ipAddresses"]).toEqual(
+      expect.arrayContaining(["203.0.113.10", "10.0.1.11", "10.0.2.12", "10.0.3.13", "10.32.0.1"]),
+    );
+    expect(inputs["dnsNames"]).toEqual(
+      expect.arrayContaining(["*.elb.ap-southeast-1.amazonaws.com", "api.test.internal"]),
+    );
+  });
+
+  it("of three hides no client address from a target that is also the client, and asks each for its health", async () => {
+    const run = await runProgram({ ...ha, ...local });
+    expect(run.get("aws:lb/targetGroup:TargetGroup", "api").inputs).toMatchObject({
+      preserveClientIp: "false",
+      healthCheck: { protocol: "HTTPS", path: "/readyz" },
+    });
+    const balancer = run.get("aws:lb/loadBalancer:LoadBalancer", "api").inputs;
+    expect(balancer).toMatchObject({ internal: true, enableCrossZoneLoadBalancing: true });
+    expect(balancer["subnetMappings"]).toMatchObject([
+      { privateIpv4Address: "10.0.1.10" },
+      { privateIpv4Address: "10.0.2.10" },
+      { privateIpv4Address: "10.0.3.10" },
+    ]);
+    expect(run.ofType("aws:lb/targetGroupAttachment:TargetGroupAttachment")).toHaveLength(3);
+  });
+
+  it("keeps the certificate and the Elastic IP when one control-plane node becomes three", async () => {
+    const [one, three] = [await runProgram({ zones: 3, apiEndpoint: "nlb" }), await runProgram(ha)];
+    const names = (run: Run) => run.get("tls:index/certRequest:CertRequest", "kube-apiserver").inputs;
+    expect(names(one)).toEqual(names(three));
+    const urns = new Set(three.resources.map(({ urn }) => urn));
+    expect(one.resources.filter(({ urn }) => !urns.has(urn)).map(({ name }) => name)).toEqual([]);
+  });
+});
+
+it("costs the same for every worker that is added", async () => {
+  const [two, five] = [await runProgram(single), await runProgram({ workerCount: 5 })];
+  expect(five.resources.length - two.resources.length).toBe(3 * ofMachine(two, "worker-1").length);
+});
+
+describe("a stage", () => {
+  it.each([
+    ["machines", ["container-runtime", "machine"]],
+    ["control-plane", ["container-runtime", "control-plane", "departures", "etcd", "machine", "rbac"]],
+  ])("%s ends with its chapter's steps", async (stage, expected) => {
+    const run = await runProgram({ stage });
+    expect([...new Set(run.ofType(command).map(({ name }) => name.split("@")[0]))].sort()).toEqual(expected);
+  });
+});
+
+describe("certificates", () => {
+  it("are renewed by the epoch, but for CAs and the service-account pair", async () => {
+    const run = await runProgram({ certificateEpoch: 3, encryptionKey }, { secretKeys: ["encryptionKey"] });
+    const kept = run
+      .ofType("tls:index/privateKey:PrivateKey")
+      .filter(({ replacementTrigger }) => replacementTrigger !== 3)
+      .map(({ name }) => name);
+    expect(kept.sort()).toEqual([
+      "cluster-signing",
+      "controller-0-host",
+      "etcd-ca",
+      "front-proxy-ca",
+      "kubernetes-ca",
+      "service-account",
+      "ssh",
+      "worker-0-host",
+      "worker-1-host",
+    ]);
+    for (const { inputs, name } of run.ofType("tls:index/locallySignedCert:LocallySignedCert"))
+      if (name !== "cluster-signing") expect(inputs).toMatchObject({ earlyRenewalHours: 0, validityPeriodHours: 8760 });
+  });
+
+  it("of machines are no CA's, and tell when they end", async () => {
+    const run = await runProgram(ha);
+    for (const { inputs, name } of run.ofType("tls:index/locallySignedCert:LocallySignedCert"))
+      expect(plainText(inputs["allowedUses"]).includes("cert_signing")).toBe(name === "cluster-signing");
+    const ends = run.outputs["certificateExpiry"] as Record<string, string>;
+    expect(Object.keys(ends)).toEqual(
+      expect.arrayContaining(["kube-apiserver", "etcd/controller-2", "kubelet/worker-1", "kubernetes-ca"]),
+    );
+    for (const end of Object.values(ends)) expect(Date.parse(end)).toBeGreaterThan(Date.now());
+  });
+});
+
+describe("what the user gives", () => {
+  it("is an encryption key, which stays secret", async () => {
+    const run = await runProgram({ certificateEpoch: 3, encryptionKey }, { secretKeys: ["encryptionKey"] });
+    for (const { inputs } of run.resources) expect(plainText(inputs)).not.toContain(encryptionKey);
+    expect(run.resources.map(({ name }) => name)).not.toContain("encryption");
+  });
+
+  it("is an EC2-compatible API, which changes the provider and nothing else", async () => {
+    const [here, there] = [
+      await runProgram(local),
+      await runProgram({ ...local, awsEndpoint: "http://127.0.0.1:5001" }),
+    ];
+    const [provider] = there.ofType("pulumi:providers:aws");
+    expect(provider?.inputs["endpoints"]).toContain("http://127.0.0.1:5001");
+    const rest = (run: Run) =>
+      run.resources
+        .filter(({ type }) => type !== "pulumi:providers:aws")
+        .map(({ urn, inputs }) => [urn, plainText(inputs)]);
+    expect(new Map(rest(there) as [string, string][])).toEqual(new Map(rest(here) as [string, string][]));
+  });
+
+  it("is refused with every fault at once, before the first resource", async () => {
+    const failed = runProgram({ controlPlaneCount: 2, adminCidr: "0.0.0.0/0", zone: 3 });
+    await expect(failed).rejects.toMatchObject({ code: 3, stdout: "" });
+    await expect(failed).rejects.toMatchObject({
+      stderr: expect.stringMatching(/^The configuration of stack test has 3 faults/) as string,
+    });
+    await expect(failed).rejects.not.toMatchObject({ stderr: expect.stringMatching(/^\s+at /m) as string });
+  });
+});
