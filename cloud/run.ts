@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { withFileLock } from "./file-lock";
 
 /** What a command left behind. */
 export interface Result {
@@ -42,10 +43,18 @@ export async function run(command: string, args: readonly string[], options: Run
   return result.stdout;
 }
 
-/** Installs Debian packages if apt-get is here and may; answers its output if that failed. */
+/** Installs Debian packages if apt-get is here and may; answers its output if that failed. One at a time on the machine. */
 export async function aptInstall(packages: readonly string[]): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return "apt-get installs as root only";
   const env = { DEBIAN_FRONTEND: "noninteractive" };
-  await tryRun("apt-get", ["update", "-qq"], { env });
-  const result = await tryRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env });
-  return result.exitCode === 0 ? undefined : result.all;
+  return withFileLock(
+    "/run/kubernetes-from-scratch-apt.lock",
+    () => undefined,
+    async () => {
+      await tryRun("apt-get", ["update", "-qq"], { env });
+      const install = ["install", "-y", "-qq", "--no-install-recommends", ...packages];
+      const result = await tryRun("apt-get", ["-o", "DPkg::Lock::Timeout=300", ...install], { env });
+      return result.exitCode === 0 ? undefined : result.all;
+    },
+  );
 }

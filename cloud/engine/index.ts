@@ -61,6 +61,8 @@ export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
     const found = await findEngine();
     if (found) return found;
     await install();
+    const started = await findEngine(); // where systemd runs, the package starts it
+    if (started) return started;
     const previous = readFileSync(FORWARDING, "utf8");
     if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
     mkdirSync(RUN, { recursive: true, mode: 0o755 });
