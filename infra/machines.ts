@@ -149,7 +149,8 @@ export class Machines extends pulumi.ComponentResource {
   private associate(elasticIp: aws.ec2.Eip, instance: aws.ec2.Instance): pulumi.Output<string> {
     const association = new aws.ec2.EipAssociation(
       "api",
-      { allocationId: elasticIp.allocationId, instanceId: instance.id },
+      // It moves to the machine's successor, and between HAProxy and the first control-plane node, without a gap.
+      { allocationId: elasticIp.allocationId, instanceId: instance.id, allowReassociation: true },
       { parent: this },
     );
     return association.publicIp;

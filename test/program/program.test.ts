@@ -187,6 +187,13 @@ describe("the API endpoint", () => {
     expect(run.ofType("aws:lb/targetGroupAttachment:TargetGroupAttachment")).toHaveLength(3);
   });
 
+  it("moves with its Elastic IP to the machine that holds it", async () => {
+    const association = "aws:ec2/eipAssociation:EipAssociation";
+    const one = (await runProgram(single)).get(association, "api").inputs;
+    expect(one).toMatchObject({ instanceId: "controller-0-id", allowReassociation: true });
+    expect((await runProgram(series)).get(association, "api").inputs["instanceId"]).toBe("balancer-id");
+  });
+
   it("keeps the certificate and the Elastic IP when one control-plane node becomes three", async () => {
     const [one, three] = [await runProgram({ zones: 3, apiEndpoint: "nlb" }), await runProgram(ha)];
     const names = (run: Run) => run.get("tls:index/certRequest:CertRequest", "kube-apiserver").inputs;
