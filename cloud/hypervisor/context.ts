@@ -16,7 +16,7 @@ export interface Context {
   /** Whether machines carry the releases in /opt/releases. */
   readonly preload: boolean;
   /** Containers that ran before this moment were stopped with the engine or the host. */
-  readonly engineStartedAt: Date;
+  readonly engineStartedAt: () => Date;
 }
 
 /** Writes a line with the time to the hypervisor's log. */

@@ -88,12 +88,12 @@ export class Machines {
   private async next(wanted: Instance | undefined, containerId: string | undefined): Promise<Action> {
     if (!containerId) {
       this.dead.delete(wanted?.id ?? "");
-      return decide(wanted, undefined, this.context.engineStartedAt);
+      return decide(wanted, undefined, this.context.engineStartedAt());
     }
     try {
       const { State } = await this.context.docker.getContainer(containerId).inspect();
       const machine = { status: State.Status, exitCode: State.ExitCode, startedAt: new Date(State.StartedAt) };
-      const action = decide(wanted, machine, this.context.engineStartedAt);
+      const action = decide(wanted, machine, this.context.engineStartedAt());
       const dead = wanted?.state === "running" && machine.status === "exited" && action === "nothing";
       if (dead) this.dead.add(wanted.id);
       else this.dead.delete(wanted?.id ?? "");

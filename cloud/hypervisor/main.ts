@@ -16,7 +16,7 @@ async function main(): Promise<void> {
     ...settings,
     docker: engine.docker,
     api: new Api(apiEndpoint(settings.cloud)),
-    engineStartedAt: engineStartedAt(engine),
+    engineStartedAt: () => engineStartedAt(engine),
   };
   log(`hypervisor of cloud "${settings.cloud.name}" starts (labels ${LABEL.cloud})`);
   await new Hypervisor(context).run();

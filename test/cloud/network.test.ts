@@ -21,7 +21,7 @@ const within = async (probe: () => Promise<boolean>, wanted: boolean): Promise<v
   await eventually(
     async () => ((await probe()) === wanted ? true : undefined),
     `a connection to be ${wanted ? "open" : "closed"}`,
-    3_000,
+    5_000,
   );
 };
 
