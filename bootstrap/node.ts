@@ -6,7 +6,7 @@ import { type Release, type ReleaseName, releases } from "./versions";
 
 /** Where the scripts of every step live on a machine. */
 export const libraryDirectory = "/usr/local/lib/kubernetes-from-scratch";
-const libraryFiles = ["library.sh", "run-step.sh", "prefetch.sh"];
+const libraryFiles = ["library", "releases", "units", "cluster", "run-step", "prefetch"];
 
 const architectureOf = {
   "control-plane": "controlPlane",
@@ -79,7 +79,7 @@ const hostNames = (spec: ClusterSpec, machine: Machine): string =>
 /** The first step of every machine. */
 export function machineStep(spec: ClusterSpec, machine: Machine): Step {
   const { role } = machine;
-  const library = libraryFiles.map((name) => publicFile(`${libraryDirectory}/${name}`, asset(`scripts/${name}`)));
+  const library = libraryFiles.map((name) => publicFile(`${libraryDirectory}/${name}.sh`, asset(`scripts/${name}.sh`)));
   const etcd =
     role === "control-plane"
       ? ["announce-empty.py", "restore-etcd.sh"].map((name) =>
