@@ -22,7 +22,7 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   });
   const nodes = Nodes.of(sshConfig);
   const controller = nodes?.controllers[0];
-  const kubectl = await findKubectl();
+  const kubectl = await findKubectl(dirname(kubeconfig));
   const control = stack ? stackControl(stack, dirname(kubeconfig)) : undefined;
   return {
     name: stack ?? api.config.getCurrentContext(),
@@ -35,10 +35,12 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   };
 }
 
-async function findKubectl(): Promise<string | undefined> {
-  const path = process.env["KUBECTL"] ?? "kubectl";
-  const { code } = await command(path, ["version", "--client"]);
-  return code === 0 ? path : undefined;
+/** kubectl by the variable KUBECTL, beside the kubeconfig (where `make up` puts it), or on the PATH. */
+async function findKubectl(dir: string): Promise<string | undefined> {
+  const named = process.env["KUBECTL"];
+  for (const path of [...(named ? [named] : []), join(dir, "bin", "kubectl"), "kubectl"])
+    if ((await command(path, ["version", "--client"])).code === 0) return path;
+  return undefined;
 }
 
 /** The driver behind `make up`, in a process of its own; what it prints is kept in labs-up.log. */

@@ -17,7 +17,16 @@ const colours: readonly (readonly [pattern: RegExp, fill: string])[] = [
 ];
 const colour = (state: string): string => colours.find(([pattern]) => pattern.test(state))?.[1] ?? "#5b8db8";
 
-const phases = { baseline: "#5b8db8", disturb: "#d1495b", observe: "#2f9e6e", restore: "#8a8f98" } as const;
+const phases = { baseline: "#5b8db8", disturb: "#8a63c9", observe: "#3b8ea5", restore: "#8a8f98" } as const;
+
+/** What the colours mean, for the chart's legend. */
+export const legend: readonly (readonly [fill: string, meaning: string])[] = [
+  ...Object.entries(phases).map(([phase, fill]) => [fill, phase] as const),
+  [colour("Ready"), "ready, complete"],
+  [colour("Pending"), "pending, in part"],
+  [colour("Failed"), "failed, stopped, not ready"],
+  [colour("Terminating"), "terminating, at 0"],
+];
 
 /** Lanes of the chart, in the order in which they appear; a chart of hundreds of lanes would say nothing. */
 export function lanesOf(all: readonly Span[]): string[] {

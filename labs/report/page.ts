@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Claim } from "../framework/expectation";
 import type { LabResult } from "../framework/lab";
-import { timelineChart } from "./chart";
+import { legend, timelineChart } from "./chart";
 import { Html, html } from "./html";
 import { duration, type Report, tally } from "./model";
 import { topology } from "./topology";
@@ -105,7 +105,7 @@ function labSection(lab: LabResult): Html {
       chart &&
       html`<figure class="scroll">
         ${chart}
-        <figcaption>${legend}</figcaption>
+        <figcaption>${legendList}</figcaption>
       </figure>`
     }
     ${lab.claims.length > 0 && claimsTable(lab.claims)}
@@ -128,14 +128,8 @@ function labSection(lab: LabResult): Html {
   </section>`;
 }
 
-const legend = html`<ul class="legend">
-  ${[
-    ["#5b8db8", "baseline"],
-    ["#d1495b", "disturb; failed, stopped"],
-    ["#2f9e6e", "observe; ready, complete"],
-    ["#d9a13b", "pending, in part"],
-    ["#8a8f98", "restore; terminating"],
-  ].map(([fill, text]) => html`<li><i style="background:${fill}"></i>${text}</li>`)}
+const legendList = html`<ul class="legend">
+  ${legend.map(([fill, meaning]) => html`<li><i style="background:${fill}"></i>${meaning}</li>`)}
 </ul>`;
 
 const claimsTable = (claims: readonly Claim[]): Html =>

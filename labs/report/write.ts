@@ -52,7 +52,7 @@ function describe({ metadata, spec, status }: Stored<"Node">, podCidr: string): 
   return {
     name: metadata.name,
     role: "node-role.kubernetes.io/control-plane" in labels ? "control-plane" : "worker",
-    zone: labels["topology.kubernetes.io/zone"] ?? "one zone",
+    zone: labels["topology.kubernetes.io/zone"] ?? zoneOf(spec.providerID) ?? "one zone",
     address: status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "",
     podCidr: spec.podCIDR ?? podCidr,
     ready: has({ status }, "Ready"),
@@ -61,6 +61,10 @@ function describe({ metadata, spec, status }: Stored<"Node">, podCidr: string): 
     os: status.nodeInfo?.osImage ?? "",
   };
 }
+
+/** aws:///ap-southeast-1a/i-0123 -> ap-southeast-1a; there is no cloud controller here that would set the label. */
+const zoneOf = (providerId: string | undefined): string | undefined =>
+  /^aws:\/\/\/([^/]+)\//.exec(providerId ?? "")?.[1];
 
 /** Pod networks as the machines' CNI configuration has them: the API does not know them where routes were made by hand. */
 async function podNetworks(
