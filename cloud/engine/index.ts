@@ -35,7 +35,9 @@ export interface Engine {
 /** The engine if one answers: DOCKER_HOST, the default socket, the project's own. Starts nothing. */
 export async function findEngine(): Promise<Engine | undefined> {
   const candidates = [
-    ...(process.env["DOCKER_HOST"] ? [{ host: process.env["DOCKER_HOST"], own: false }] : []),
+    ...(process.env["DOCKER_HOST"]
+      ? [{ host: process.env["DOCKER_HOST"], own: process.env["DOCKER_HOST"] === `unix://${SOCKET}` }]
+      : []),
     { host: "unix:///var/run/docker.sock", own: false },
     { host: `unix://${SOCKET}`, own: true },
   ];
