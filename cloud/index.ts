@@ -6,7 +6,7 @@ import { ensureEngineRuns, findEngine, releaseEngine } from "./engine";
 import { withFileLock } from "./file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
-import { Cloud, cloudOf, prepareStateDir } from "./names";
+import { Cloud, cloudOf, prepareStateDir, settingsFile } from "./names";
 import { Node, isSettled, listNodes } from "./nodes";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "./process";
 import { prepareHost } from "./host";
@@ -111,20 +111,19 @@ export function cloudRuns(cloud: Cloud): boolean {
 async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {
   // It keeps nothing in its head: one with other settings takes over from it.
   if (JSON.stringify(settings) !== JSON.stringify(readSettings(cloud))) await stopDaemon(hypervisorOf(cloud));
-  writeFileSync(settingsFile(cloud), JSON.stringify(settings, null, 2), { mode: 0o600 });
+  writeFileSync(settingsFile(cloud.stateDir), JSON.stringify(settings, null, 2), { mode: 0o600 });
   // tsx as a loader, not as a command: that one starts another process, which would outlive the one on record.
   const loader = pathToFileURL(require.resolve("tsx")).href;
   startDaemon(hypervisorOf(cloud), process.execPath, [
-    ...["--import", loader, join(__dirname, "hypervisor", "main.ts"), settingsFile(cloud)],
+    ...["--import", loader, join(__dirname, "hypervisor", "main.ts"), settingsFile(cloud.stateDir)],
   ]);
 }
 
-const settingsFile = (cloud: Cloud): string => join(cloud.stateDir, "hypervisor-settings.json");
 
 /** What the hypervisor was last started with. */
 function readSettings(cloud: Cloud): Settings | undefined {
-  return existsSync(settingsFile(cloud))
-    ? (JSON.parse(readFileSync(settingsFile(cloud), "utf8")) as Settings)
+  return existsSync(settingsFile(cloud.stateDir))
+    ? (JSON.parse(readFileSync(settingsFile(cloud.stateDir), "utf8")) as Settings)
     : undefined;
 }
 

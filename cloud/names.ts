@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 /** One local cloud: an EC2 API with its machines. Several run beside each other, told apart by name and port. */
@@ -15,7 +15,7 @@ export interface Cloud {
 /** The checkout's own directory for state, beside the stacks'. */
 const CHECKOUT = resolve(__dirname, "..");
 
-/** Makes a Cloud from options, environment (LAB_CLOUD, LAB_CLOUD_PORT) and defaults, in this order. */
+/** Makes a Cloud from options, environment (LAB_CLOUD, LAB_CLOUD_PORT), what the cloud was started with, and defaults. */
 export function cloudOf(options: { name?: string; port?: number } = {}): Cloud {
   const name = options.name ?? process.env["LAB_CLOUD"] ?? "lab";
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) {
@@ -24,15 +24,26 @@ export function cloudOf(options: { name?: string; port?: number } = {}): Cloud {
       "Set LAB_CLOUD (or --name) to such a name.",
     );
   }
-  const port = options.port ?? Number(process.env["LAB_CLOUD_PORT"] ?? 5001);
+  const stateDir = join(CHECKOUT, ".lab", "cloud", name);
+  const port = options.port ?? Number(process.env["LAB_CLOUD_PORT"] ?? recordedPort(stateDir) ?? 5001);
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new UserError(
       `The port of the EC2 API is a number from 1 to 65535, not "${process.env["LAB_CLOUD_PORT"] ?? port}".`,
       "Set LAB_CLOUD_PORT (or --port) to a free port.",
     );
   }
-  const stateDir = join(CHECKOUT, ".lab", "cloud", name);
   return { name, port, stateDir };
+}
+
+/** File of a cloud's state directory that says what it was started with. */
+export const settingsFile = (stateDir: string): string => join(stateDir, "hypervisor-settings.json");
+
+function recordedPort(stateDir: string): number | undefined {
+  try {
+    return (JSON.parse(readFileSync(settingsFile(stateDir), "utf8")) as { cloud: { port: number } }).cloud.port;
+  } catch {
+    return undefined; // never started
+  }
 }
 
 /** Creates the cloud's state directory, closed to other users. */
