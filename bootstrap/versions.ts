@@ -6,9 +6,9 @@
 export type Architecture = "amd64" | "arm64";
 
 /** Patch releases of Kubernetes 1.36 that were run with the versions below; the newest is the default. */
-export const kubernetesVersions = ["v1.36.1", "v1.36.2", "v1.36.3"] as const;
+export const kubernetesVersions = ["v1.36.1", "v1.36.3"] as const;
 /** Patch releases of etcd 3.6 that were run with them. */
-export const etcdVersions = ["v3.6.14", "v3.6.15", "v3.6.16"] as const;
+export const etcdVersions = ["v3.6.15", "v3.6.16"] as const;
 
 /** The rest: one version each, changed together with this file. */
 export const versions = {

@@ -29,9 +29,9 @@ async function open(name: string): Promise<Stack> {
 }
 
 /** The local cloud of a stack, started where it does not run; nothing for a stack on AWS. */
-async function startCloud(stack: Stack): Promise<void> {
+async function startCloud(stack: Stack, overrides: Overrides = {}): Promise<void> {
   if (!stack.localPort) return;
-  const { releasesDir, registryDir } = await ensureReleasesFor(stack.name);
+  const { releasesDir, registryDir } = await ensureReleasesFor(stack.name, overrides);
   await cloudUp({
     name: cloudName(),
     port: stack.localPort,
@@ -46,7 +46,7 @@ export async function up(name: string, overrides: Overrides = {}, args: readonly
   const start = Date.now();
   if (isLocal(name)) preflight();
   const stack = await open(name);
-  await startCloud(stack);
+  await startCloud(stack, overrides);
   await stack.prepare(overrides);
   await recover(stack);
   await stack.up(args);
@@ -59,7 +59,7 @@ export async function up(name: string, overrides: Overrides = {}, args: readonly
 /** `make preview`: what `up` would change; ARGS=--diff shows every line. */
 export async function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
   const stack = await open(name);
-  await startCloud(stack);
+  await startCloud(stack, overrides);
   await stack.prepare(overrides);
   await stack.preview(args);
 }

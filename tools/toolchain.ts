@@ -7,7 +7,7 @@ import { ensureImages } from "../cloud/images/containers";
 import { ensureEngine } from "../cloud/plugins";
 import { ensureReleases, mirrorPath } from "../cloud/releases";
 import { labDir, stackDir } from "./places";
-import { configDefaults, stackConfig } from "./stack-config";
+import { configDefaults, type Overrides, stackConfig } from "./stack-config";
 
 /** Executables of the reader's machine, and the environment in which Pulumi runs. */
 export interface Toolchain {
@@ -27,8 +27,6 @@ export async function ensureToolchain(stack: string): Promise<Toolchain> {
     environment: {
       ...engine.environment,
       PATH: [...binDirs, process.env["PATH"]].join(":"),
-      // types are checked by `make check`; an `up` only needs them erased
-      PULUMI_NODEJS_TRANSPILE_ONLY: "true",
       PULUMI_SKIP_UPDATE_CHECK: "true",
       NODE_COMPILE_CACHE: join(cacheRoot(), "node-compile-cache"),
     },
@@ -38,14 +36,17 @@ export async function ensureToolchain(stack: string): Promise<Toolchain> {
 const host = process.arch === "arm64" ? "arm64" : "amd64";
 
 /** The versions that a stack is configured with. */
-function versionsOf(stack: string): { kubernetesVersion: string; etcdVersion: string } {
-  const config = { ...configDefaults(), ...stackConfig(stack) };
+function versionsOf(stack: string, overrides: Overrides = {}): { kubernetesVersion: string; etcdVersion: string } {
+  const config = { ...configDefaults(), ...stackConfig(stack), ...overrides };
   return { kubernetesVersion: String(config["kubernetesVersion"]), etcdVersion: String(config["etcdVersion"]) };
 }
 
 /** Files and images that the machines of a local stack fetch from the mirror. */
-export async function ensureReleasesFor(stack: string): Promise<{ releasesDir: string; registryDir: string }> {
-  const releasesDir = await ensureReleases(Object.values(releases(versionsOf(stack), host)), host);
+export async function ensureReleasesFor(
+  stack: string,
+  overrides: Overrides,
+): Promise<{ releasesDir: string; registryDir: string }> {
+  const releasesDir = await ensureReleases(Object.values(releases(versionsOf(stack, overrides), host)), host);
   const registryDir = await ensureImagesFor(Object.values(images));
   return { releasesDir, registryDir };
 }
@@ -58,12 +59,12 @@ export async function ensureImagesFor(names: readonly string[]): Promise<string>
 
 /** kubectl of a stack's own version, linked into the stack's folder of executables; its path. */
 export async function ensureKubectl(stack: string): Promise<string> {
-  const all = releases(versionsOf(stack), host);
-  const mirror = await ensureReleases(Object.values(all), host);
+  const { kubectl } = releases(versionsOf(stack), host);
+  const mirror = await ensureReleases([kubectl], host);
   const link = join(stackBin(stack), "kubectl");
   await mkdir(stackBin(stack), { recursive: true });
   await rm(link, { force: true });
-  await symlink(join(mirror, mirrorPath(all.kubectl.url)), link);
+  await symlink(join(mirror, mirrorPath(kubectl.url)), link);
   return link;
 }
 
