@@ -4,12 +4,20 @@
 
 export KUBECONFIG=$RUNTIME/nodes/admin.conf
 on_exit "rm -rf $RUNTIME/nodes"
+declare -A zones # by node, as the kubelets have it from EC2: aws:///<zone>/<instance id>
+while IFS=' /' read -r name _ _ _ zone _; do zones[$name]=$zone; done < <(kubectl get nodes --output \
+  'jsonpath={range .items[*]}{.metadata.name} {.spec.providerID}{"\n"}{end}')
 names=()
 wanted=
 while read -r name role cidr; do
   names+=("node/$name")
-  labels=$WORKER_LABELS
-  [ "$role" != control-plane ] || labels='"node-role.kubernetes.io/control-plane": ""'
+  zone=${zones[$name]:-}
+  labels="topology.kubernetes.io/zone: \"$zone\", topology.kubernetes.io/region: \"${zone%[a-z]}\""
+  if [ "$role" = control-plane ]; then
+    labels+=', node-role.kubernetes.io/control-plane: ""'
+  elif [ -n "$WORKER_LABELS" ]; then
+    labels+=", $WORKER_LABELS"
+  fi
   # podCIDR: what the bridge on the node gives out; nothing assigns it, it is there to be read
   wanted+="{apiVersion: v1, kind: Node, metadata: {name: $name, labels: {$labels}}, spec: {podCIDR: $cidr, podCIDRs: [$cidr]}}"$'\n---\n'
 done <<<"$NODES"
