@@ -17,7 +17,7 @@ chroot "$root" systemctl mask --quiet \
   console-getty.service getty@.service getty-static.service serial-getty@.service container-getty@.service \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   cloud-init-hotplugd.socket
-# HAProxy is there for a machine that wants to be a load balancer; others do not run it.
+# There for a machine that is a load balancer, which starts it itself.
 chroot "$root" systemctl disable --quiet haproxy.service
 chroot "$root" systemctl set-default --quiet multi-user.target
 
