@@ -105,7 +105,7 @@ function facts(spec: ClusterSpec): string {
   return [
     ...spec.machines.map(
       ({ name, zone: index }) =>
-        `mkdir -p pki/instance/${name} && ssh -F "$SSH_CONFIG" ${name} cloud-init query instance_id >pki/instance/${name}/id && printf %s ${zone(index)} >pki/instance/${name}/zone`,
+        `mkdir -p pki/instance/${name} && ssh -n -F "$SSH_CONFIG" ${name} cloud-init query instance_id >pki/instance/${name}/id && printf %s ${zone(index)} >pki/instance/${name}/zone`,
     ),
     `for node in ${nodesOf(spec)
       .map(({ name }) => name)

@@ -4,21 +4,16 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { transcript } from "../bootstrap/by-hand";
 import { clusterSpec } from "../infra/cluster";
-import { formatFaults, parseConfig } from "../infra/config";
-import { completeConfig } from "../infra/config-defaults";
-import { UserError } from "./errors";
 import { stackDir } from "./places";
-import { stackConfig } from "./stack-config";
+import { checkedConfig } from "./stack-config";
 
 /**
  * Writes .lab/<stack>/by-hand.md and returns its path.
  * @throws UserError with every fault of the stack's configuration.
  */
 export async function writeTranscript(stack: string): Promise<string> {
-  const parsed = parseConfig(completeConfig(stackConfig(stack)), { stack, secretKeys: ["encryptionKey"] });
-  if ("faults" in parsed) throw new UserError(formatFaults(parsed.faults, stack));
   mkdirSync(stackDir(stack), { recursive: true, mode: 0o700 });
   const path = join(stackDir(stack), "by-hand.md");
-  await writeFile(path, transcript(clusterSpec(parsed.config)));
+  await writeFile(path, transcript(clusterSpec(checkedConfig(stack))));
   return path;
 }

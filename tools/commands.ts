@@ -10,7 +10,7 @@ import { labDir, root, stackDir } from "./places";
 import { preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
-import { type Overrides, stackConfig } from "./stack-config";
+import { checkedConfig, type Overrides, stackConfig } from "./stack-config";
 import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
 
 /** Images of the experiments and tests, beside the cluster's own. */
@@ -44,6 +44,7 @@ async function startCloud(stack: Stack, overrides: Overrides = {}): Promise<void
 /** `make up`: from nothing, or from any state, to the cluster that the configuration describes; args go to Pulumi. */
 export async function up(name: string, overrides: Overrides = {}, args: readonly string[] = []): Promise<void> {
   const start = Date.now();
+  checkedConfig(name, overrides);
   if (isLocal(name)) preflight();
   const stack = await open(name);
   await startCloud(stack, overrides);
@@ -58,6 +59,7 @@ export async function up(name: string, overrides: Overrides = {}, args: readonly
 
 /** `make preview`: what `up` would change; ARGS=--diff shows every line. */
 export async function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
+  checkedConfig(name, overrides);
   const stack = await open(name);
   await startCloud(stack, overrides);
   await stack.prepare(overrides);

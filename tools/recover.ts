@@ -126,6 +126,11 @@ class CloudOf {
           await this.ec2.send(
             new ec2.DisassociateRouteTableCommand({ AssociationId: association.RouteTableAssociationId }),
           );
+    } else if (type === "aws:lb/listener:Listener") {
+      const LoadBalancerArn = text("loadBalancerArn");
+      const found = await ignoring(/NotFound/, this.elb.send(new elb.DescribeListenersCommand({ LoadBalancerArn })));
+      for (const { ListenerArn, Port } of found?.Listeners ?? [])
+        if (Port === inputs["port"]) await this.elb.send(new elb.DeleteListenerCommand({ ListenerArn }));
     } else if (type === "aws:lb/loadBalancer:LoadBalancer" || type === "aws:lb/targetGroup:TargetGroup") {
       await this.undoLoadBalancing(type, text("name"));
     }

@@ -7,6 +7,8 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { type Config, formatFaults, parseConfig } from "../infra/config";
+import { completeConfig } from "../infra/config-defaults";
 import { UserError } from "./errors";
 import { project, root, stackDir } from "./places";
 
@@ -54,14 +56,17 @@ export function stackConfig(stack: string): Record<string, unknown> {
   );
 }
 
-/** Default of every key of this project, as Pulumi.yaml declares them. */
-export function configDefaults(): Record<string, unknown> {
-  const file = read(join(root, "Pulumi.yaml")) as { config?: Record<string, { default?: unknown }> } | undefined;
-  const entries = Object.entries(file?.config ?? {}).map(([key, { default: value }]) => [
-    key.replace(/^.*:/, ""),
-    value,
-  ]);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
+/**
+ * The configuration as the program will see it.
+ * @throws UserError that lists every fault, before Pulumi is started.
+ */
+export function checkedConfig(stack: string, overrides: Overrides = {}): Config {
+  const values = Object.entries({ ...stackConfig(stack), ...overrides }).filter(([, value]) => value !== undefined);
+  // an encrypted value is Pulumi's to read: the program checks it
+  const plain = values.filter(([, value]) => typeof value !== "object" || value === null || !("secure" in value));
+  const parsed = parseConfig(completeConfig(Object.fromEntries(plain)), { stack, secretKeys: ["encryptionKey"] });
+  if ("faults" in parsed) throw new UserError(formatFaults(parsed.faults, stack));
+  return parsed.config;
 }
 
 /** Merges a stack's file with overrides into the file that Pulumi is given. Pure. */

@@ -236,5 +236,10 @@ function localBackend(): Record<string, string> {
   mkdirSync(labDir, { recursive: true });
   if (!existsSync(passphraseFile))
     writeFileSync(passphraseFile, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
-  return { PULUMI_BACKEND_URL: `file://${stateDir}`, PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile };
+  return {
+    PULUMI_BACKEND_URL: `file://${stateDir}`,
+    PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile,
+    // every step's text is in the state twice, as input and as output: a tenth of the size on disk
+    PULUMI_SELF_MANAGED_STATE_GZIP: "true",
+  };
 }

@@ -7,7 +7,7 @@ import { ensureImages } from "../cloud/images/containers";
 import { ensureEngine } from "../cloud/plugins";
 import { ensureReleases, mirrorPath } from "../cloud/releases";
 import { labDir, stackDir } from "./places";
-import { configDefaults, type Overrides, stackConfig } from "./stack-config";
+import { checkedConfig, type Overrides } from "./stack-config";
 
 /** Executables of the reader's machine, and the environment in which Pulumi runs. */
 export interface Toolchain {
@@ -35,18 +35,12 @@ export async function ensureToolchain(stack: string): Promise<Toolchain> {
 
 const host = process.arch === "arm64" ? "arm64" : "amd64";
 
-/** The versions that a stack is configured with. */
-function versionsOf(stack: string, overrides: Overrides = {}): { kubernetesVersion: string; etcdVersion: string } {
-  const config = { ...configDefaults(), ...stackConfig(stack), ...overrides };
-  return { kubernetesVersion: String(config["kubernetesVersion"]), etcdVersion: String(config["etcdVersion"]) };
-}
-
 /** Files and images that the machines of a local stack fetch from the mirror. */
 export async function ensureReleasesFor(
   stack: string,
   overrides: Overrides,
 ): Promise<{ releasesDir: string; registryDir: string }> {
-  const releasesDir = await ensureReleases(Object.values(releases(versionsOf(stack, overrides), host)), host);
+  const releasesDir = await ensureReleases(Object.values(releases(checkedConfig(stack, overrides), host)), host);
   const registryDir = await ensureImagesFor(Object.values(images));
   return { releasesDir, registryDir };
 }
@@ -59,7 +53,7 @@ export async function ensureImagesFor(names: readonly string[]): Promise<string>
 
 /** kubectl of a stack's own version, linked into the stack's folder of executables; its path. */
 export async function ensureKubectl(stack: string): Promise<string> {
-  const { kubectl } = releases(versionsOf(stack), host);
+  const { kubectl } = releases(checkedConfig(stack), host);
   const mirror = await ensureReleases([kubectl], host);
   const link = join(stackBin(stack), "kubectl");
   await mkdir(stackBin(stack), { recursive: true });
