@@ -57,10 +57,14 @@ async function run(selected: readonly Lab[], values: Options): Promise<number> {
     sshConfig: values["ssh-config"] ?? (values.kubeconfig ? undefined : join(dirname(kubeconfig), "ssh_config")),
   });
   try {
-    const started = new Date();
     const dir = values.report ?? join(cluster.dir, "report");
     const results = await runLabs(selected, cluster, new Progress(), interrupt.signal);
-    const page = await writeReport(dir, cluster, results, started);
+    const page = await writeReport(
+      dir,
+      cluster,
+      results,
+      labs.map((lab) => lab.name),
+    );
     const count = (verdict: string): number => results.filter((r) => r.verdict === verdict).length;
     console.log(`\n${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped. Report: ${page}`);
     if (interrupt.signal.aborted) return 130;

@@ -9,7 +9,7 @@ import type { Lab, LabResult, Verdict } from "./lab";
 import type { Progress } from "./progress";
 import { leftovers, nodesAsTheyAre, sweep, undoAll } from "./sweep";
 import { Timeline } from "./timeline";
-import { until } from "./wait";
+import { brief, until } from "./wait";
 
 /** The user asked to stop. */
 export class Interrupted extends Error {
@@ -143,10 +143,17 @@ async function restore(
   if (!claim.holds) progress.claim(claim);
 }
 
-const changed = (before: Record<string, unknown>, after: Record<string, unknown>): string[] =>
-  [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    (name) => !isDeepStrictEqual(before[name], after[name]),
-  );
+/** What is different, by path: "worker-0.labels.disk: none -> ssd". Pure. */
+export function changed(before: unknown, after: unknown, path = ""): string[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  if (!isRecord(before) || !isRecord(after))
+    return [`${path}: ${brief(before ?? "none")} -> ${brief(after ?? "none")}`];
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return keys.flatMap((key) => changed(before[key], after[key], path ? `${path}.${key}` : key));
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

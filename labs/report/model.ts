@@ -16,6 +16,8 @@ export interface ReportNode {
 export interface Report {
   /** Name of the cluster: its stack, or the kubeconfig's context. */
   readonly cluster: string;
+  /** UID of the namespace kube-system: it is the same only for the same cluster. */
+  readonly clusterId: string;
   /** URL of the API server as the kubeconfig has it. */
   readonly apiEndpoint: string;
   readonly startedAt: string;
@@ -23,6 +25,21 @@ export interface Report {
   readonly versions: Readonly<Record<string, string>>;
   readonly nodes: readonly ReportNode[];
   readonly labs: readonly LabResult[];
+}
+
+/**
+ * Results of a run, with those of earlier runs for labs that it did not include, in the order of the series: `make lab`
+ * brings one lab of the report up to date. Results of another cluster are left out.
+ */
+export function merged(
+  earlier: Pick<Report, "clusterId" | "labs"> | undefined,
+  clusterId: string,
+  results: readonly LabResult[],
+  order: readonly string[],
+): LabResult[] {
+  const kept = earlier?.clusterId === clusterId ? earlier.labs : [];
+  const latest = new Map([...kept, ...results].map((result) => [result.name, result]));
+  return order.flatMap((name) => latest.get(name) ?? []);
 }
 
 /** Verdicts counted. */

@@ -1,29 +1,38 @@
 /** Collects what the report needs from the cluster and writes it: index.html and labs.json. */
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../framework/cluster";
 import type { Stored } from "../framework/kinds";
 import type { LabResult } from "../framework/lab";
 import { has } from "../framework/states";
-import type { Report, ReportNode } from "./model";
+import { merged, type Report, type ReportNode } from "./model";
 import { page } from "./page";
 
-/** @returns path of the page. */
+/**
+ * @param order names of all labs, in the order of the series.
+ * @returns path of the page.
+ */
 export async function writeReport(
   dir: string,
   cluster: Cluster,
-  labs: readonly LabResult[],
-  started: Date,
+  results: readonly LabResult[],
+  order: readonly string[],
 ): Promise<string> {
-  const report = await collect(cluster, labs, started);
+  const json = join(dir, "labs.json");
+  const earlier = existsSync(json) ? (JSON.parse(readFileSync(json, "utf8")) as Report) : undefined;
+  const report = await collect(cluster, (clusterId) => merged(earlier, clusterId, results, order));
   await mkdir(dir, { recursive: true });
-  await writeFile(join(dir, "labs.json"), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   const file = join(dir, "index.html");
   await writeFile(file, page(report));
   return file;
 }
 
-async function collect(cluster: Cluster, labs: readonly LabResult[], started: Date): Promise<Report> {
+async function collect(cluster: Cluster, results: (clusterId: string) => LabResult[]): Promise<Report> {
+  const system = await cluster.api.find("Namespace", "kube-system").catch(() => undefined);
+  const clusterId = system?.metadata.uid ?? "";
+  const labs = results(clusterId);
   const nodes = await cluster.api.list("Node").catch(() => []);
   const version = (await cluster.api.request("GET", "/version").catch(() => undefined))?.json as
     { gitVersion?: string } | undefined;
@@ -32,9 +41,10 @@ async function collect(cluster: Cluster, labs: readonly LabResult[], started: Da
   const info = nodes[0]?.status.nodeInfo;
   return {
     cluster: cluster.name,
+    clusterId,
     apiEndpoint: cluster.api.server.origin,
-    startedAt: started.toISOString(),
-    seconds: Math.round((Date.now() - started.getTime()) / 1000),
+    startedAt: labs.map((lab) => lab.startedAt).sort()[0] ?? new Date().toISOString(),
+    seconds: Math.round(labs.reduce((sum, lab) => sum + lab.seconds, 0)),
     versions: {
       ...(version?.gitVersion ? { Kubernetes: version.gitVersion } : {}),
       ...(etcd ? { etcd } : {}),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LabResult } from "../../../labs/framework/lab";
 import { html } from "../../../labs/report/html";
-import { duration, type Report, type ReportNode, tally } from "../../../labs/report/model";
+import { duration, merged, type Report, type ReportNode, tally } from "../../../labs/report/model";
 import { page } from "../../../labs/report/page";
 import { topology } from "../../../labs/report/topology";
 
@@ -35,6 +35,7 @@ const node = (name: string, role: ReportNode["role"], zone: string): ReportNode 
 });
 const report: Report = {
   cluster: "local",
+  clusterId: "uid",
   apiEndpoint: "https://10.0.1.11:6443",
   startedAt: "2026-11-23T22:00:00.000Z",
   seconds: 75,
@@ -94,6 +95,22 @@ describe("the topology", () => {
   });
   it("can be drawn for a cluster whose nodes are not known", () => {
     expect(() => topology({ ...report, nodes: [] })).not.toThrow();
+  });
+});
+
+describe("results of several runs", () => {
+  const order = ["one", "two", "three"];
+  it("show the latest of each lab, in the order of the series", () => {
+    const again = [lab("two")];
+    expect(merged(report, "uid", again, order).map((l) => [l.name, l.verdict])).toEqual([
+      ["one", "passed"],
+      ["two", "passed"],
+      ["three", "skipped"],
+    ]);
+  });
+  it("of another cluster are left out", () => {
+    expect(merged(report, "other", [lab("two")], order).map((l) => l.name)).toEqual(["two"]);
+    expect(merged(undefined, "uid", [lab("two")], order)).toHaveLength(1);
   });
 });
 

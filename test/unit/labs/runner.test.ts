@@ -9,7 +9,7 @@ import type { Manifest } from "../../../labs/framework/kinds";
 import type { Lab } from "../../../labs/framework/lab";
 import { labLabel } from "../../../labs/framework/manifests";
 import { Progress } from "../../../labs/framework/progress";
-import { Interrupted, runLab } from "../../../labs/framework/runner";
+import { changed, Interrupted, runLab } from "../../../labs/framework/runner";
 
 type Stored = Manifest & { spec?: { taints?: { key: string; effect: string }[] }; status?: object };
 
@@ -199,5 +199,18 @@ describe("a lab", () => {
       reason: "it needs two workers, and this cluster has 1",
     });
     expect((await run(() => Promise.resolve(), { needs: ["stack"] })).reason).toContain("run it with --stack");
+  });
+});
+
+describe("what is left behind", () => {
+  it("is told by path, before and after", () => {
+    const before = { "worker-0": { labels: { a: "1", b: "2" }, taints: [] } };
+    const after = { "worker-0": { labels: { a: "1", c: "3" }, taints: ["x:NoSchedule"] } };
+    expect(changed(before, after)).toEqual([
+      "worker-0.labels.b: 2 -> none",
+      "worker-0.labels.c: none -> 3",
+      'worker-0.taints: [] -> ["x:NoSchedule"]',
+    ]);
+    expect(changed(before, structuredClone(before))).toEqual([]);
   });
 });
