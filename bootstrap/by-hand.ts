@@ -56,8 +56,9 @@ contexts: [{name: ${spec.name}, context: {cluster: ${spec.name}, user: "$2"}}]
 current-context: ${spec.name}
 END
 }
-fact() { printf 'fact %s %s\\n' "$1" "$(base64 -w0 "pki/$2")"; }
-file() { printf 'file %s %s %s %s\\n' "$1" "$2" "$3" "$(base64 -w0 "pki/$4")"; }
+content() { [ -s "pki/$1" ] && base64 -w0 "pki/$1" || { echo "pki/$1 is missing" >&2; return 1; }; }
+fact() { local text && text=$(content "$2") && printf 'fact %s %s\\n' "$1" "$text"; }
+file() { local text && text=$(content "$4") && printf 'file %s %s %s %s\\n' "$1" "$2" "$3" "$text"; }
 together() { for job in $(jobs -p); do wait "$job"; done; } # waits for all machines, fails where one failed`;
 
 function leafCommand(leaf: Leaf): string {
@@ -117,8 +118,8 @@ function facts(spec: ClusterSpec): string {
 function fileOf(key: string, step: Step, spec: ClusterSpec): string {
   const machine = step.machine.name;
   if (key.startsWith("instance/")) return key.replace("instance/", `instance/${machine}/`);
-  const own = leaves(spec).some((leaf) => key.startsWith(`${leaf.name}/`)) || key === `kubeconfig/kubelet/${machine}`;
-  return own ? key : key.replace(`/${machine}`, "");
+  const own = leaves(spec).some(({ name }) => key === `${name}/cert` || key === `${name}/key`);
+  return own || key === `kubeconfig/kubelet/${machine}` ? key : key.replace(`/${machine}`, "");
 }
 
 function stepCommand(step: Step, spec: ClusterSpec): string {

@@ -119,7 +119,6 @@ async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> 
   ]);
 }
 
-
 /** What the hypervisor was last started with. */
 function readSettings(cloud: Cloud): Settings | undefined {
   return existsSync(settingsFile(cloud.stateDir))

@@ -127,6 +127,7 @@ export async function lab(name: string, which?: string): Promise<void> {
 
 async function runLabs(name: string, args: readonly string[]): Promise<void> {
   if (args[0] !== "list" && isLocal(name)) await ensureImagesFor(labImages);
+  process.on("SIGINT", () => undefined); // the experiment gets it as well, restores what it changed, and then ends
   const result = await execa("tsx", [join(root, "labs/cli.ts"), ...args, "--stack", name], {
     stdio: "inherit",
     reject: false,
