@@ -10,6 +10,7 @@ import time
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import amis
 from moto.ec2.models.instances import Instance
+from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPCBackend
 from moto.elbv2 import models as elbv2
 
@@ -19,6 +20,7 @@ health: dict = {"targets": {}, "impaired": []}
 
 def apply() -> None:
     instances_read_their_groups_back()
+    rules_keep_their_descriptions()
     instances_remember_when_they_were_told_to_boot()
     instances_take_their_interfaces_with_them()
     status_checks_are_the_machines_own()
@@ -35,6 +37,15 @@ def instances_read_their_groups_back() -> None:
         return self.__dict__.get("_groups") or [group for nic in self.__dict__.get("nics", {}).values() for group in nic._group_set]
 
     Instance.security_groups = property(read, lambda self, groups: self.__dict__.__setitem__("_groups", groups))
+
+
+def rules_keep_their_descriptions() -> None:
+    """The description of a rule that names a group is kept with the group, where moto does not look: drift on refresh."""
+
+    def description(self):
+        return self.ip_range.get("Description") or self.source_group.get("Description")
+
+    SecurityGroupRule.description = property(description)
 
 
 def instances_remember_when_they_were_told_to_boot() -> None:

@@ -5,7 +5,7 @@ import Docker from "dockerode";
 import { UserError } from "../names";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
 import { withFileLock } from "../file-lock";
-import { aptInstall, tryRun } from "../run";
+import { aptInstall, run, tryRun } from "../run";
 
 /**
  * The container engine: the one that answers on this machine, else one of the project's own.
@@ -96,10 +96,19 @@ export async function releaseEngine(stateDir: string): Promise<boolean> {
     if ((await docker.listContainers({ all: true })).length > 0) return false;
     await stopDaemon(DAEMON, 30_000);
     await tidyNetwork();
+    await unmountBelow(RUN);
     rmSync(USERS, { recursive: true, force: true });
     rmSync(RUN, { recursive: true, force: true });
     return true;
   });
+}
+
+/** An engine that ends leaves its own network namespace mounted. */
+async function unmountBelow(directory: string): Promise<void> {
+  const points = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+  for (const point of points.filter((path) => path.startsWith(`${directory}/`)).reverse()) await run("umount", [point]);
 }
 
 /** Removes what an engine leaves in the host's network when it ends: its bridge, its firewall chains, forwarding. */
