@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa, type ExecaChildProcess } from "execa";
+import { startTime } from "../cloud/process";
 import { UserError } from "./errors";
 import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
 import { type Overrides, stackConfig, writeEffectiveFile } from "./stack-config";
@@ -221,14 +222,9 @@ export interface StateResource {
   readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
+/** Whether a live process of this id is Pulumi's; one that ended and was not waited for yet counts as gone. */
 function isPulumi(pid: number): boolean {
-  const comm = `/proc/${pid}/comm`;
-  if (existsSync("/proc/self/comm")) return existsSync(comm) && readFileSync(comm, "utf8").startsWith("pulumi");
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  return startTime(pid) !== undefined && readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("pulumi");
 }
 
 function localBackend(): Record<string, string> {
