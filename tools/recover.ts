@@ -61,7 +61,8 @@ export async function recover(stack: Stack): Promise<void> {
     `The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`,
   );
   const cloud = new CloudOf(stack);
-  for (const operation of pending) if (operation.type === "creating") await cloud.undo(operation.resource);
+  for (const operation of pending)
+    if (operation.type === "creating") await cloud.undo(operation.resource, knownIds(deployment));
   for (const orphan of orphans(await cloud.tagged(), knownIds(deployment))) {
     console.log(`  deleting ${orphan.type} ${orphan.id}, which is in no state`);
     await cloud.remove(orphan);
@@ -110,7 +111,7 @@ class CloudOf {
   }
 
   /** Undoes an operation whose result carries no tags, found by what it was asked to make. */
-  async undo({ type, inputs = {} }: StateResource): Promise<void> {
+  async undo({ type, inputs = {} }: StateResource, known: ReadonlySet<string>): Promise<void> {
     const text = (key: string): string => String(inputs[key]);
     if (type === "aws:ec2/route:Route") {
       const destination = { RouteTableId: text("routeTableId"), DestinationCidrBlock: text("destinationCidrBlock") };
@@ -126,6 +127,15 @@ class CloudOf {
           await this.ec2.send(
             new ec2.DisassociateRouteTableCommand({ AssociationId: association.RouteTableAssociationId }),
           );
+    } else if (/^aws:vpc\/securityGroup(Ingress|Egress)Rule:/.test(type)) {
+      // every rule of the stack's groups is Pulumi's: one that is in no state was being made
+      const { SecurityGroupRules } = await this.ec2.send(
+        new ec2.DescribeSecurityGroupRulesCommand({
+          Filters: [{ Name: "group-id", Values: [text("securityGroupId")] }],
+        }),
+      );
+      for (const { SecurityGroupRuleId: id = "" } of SecurityGroupRules ?? [])
+        if (!known.has(id)) await this.removeRule(id);
     } else if (type === "aws:lb/listener:Listener") {
       const LoadBalancerArn = text("loadBalancerArn");
       const found = await ignoring(/NotFound/, this.elb.send(new elb.DescribeListenersCommand({ LoadBalancerArn })));
