@@ -42,7 +42,8 @@ export type ReleaseName =
   | "cni-plugins"
   | "crictl";
 
-const kubernetesBinaries = [
+/** Programs of a Kubernetes release that a cluster runs, and its client. */
+export const kubernetesBinaries = [
   "kube-apiserver",
   "kube-controller-manager",
   "kube-scheduler",

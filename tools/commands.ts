@@ -10,7 +10,7 @@ import { labDir, root, stackDir } from "./places";
 import { preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
-import { checkedConfig, type Overrides, stackConfig } from "./stack-config";
+import { checkedConfig, localPort, type Overrides, stackConfig } from "./stack-config";
 import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
 
 /** Images of the experiments and tests, beside the cluster's own. */
@@ -141,21 +141,13 @@ export async function byHand(name: string): Promise<void> {
   console.log(`Written: ${relative(root, path)}`);
 }
 
-function isLocal(name: string): boolean {
-  const endpoint = stackConfig(name)["awsEndpoint"];
-  return typeof endpoint === "string" && ["127.0.0.1", "localhost"].includes(URL.parse(endpoint)?.hostname ?? "");
-}
+const isLocal = (name: string): boolean => localPort(name) !== undefined;
 
 async function otherLocalStacks(stack: Stack): Promise<boolean> {
   const names = await stack.siblings();
   return names.some(
-    (other) => other.resources > 0 && other.name !== stack.name && samePort(other.name, stack.localPort),
+    (other) => other.resources > 0 && other.name !== stack.name && localPort(other.name) === stack.localPort,
   );
-}
-
-function samePort(name: string, port: number | undefined): boolean {
-  const endpoint = stackConfig(name)["awsEndpoint"];
-  return typeof endpoint === "string" && Number(URL.parse(endpoint)?.port) === port;
 }
 
 /** Prints the nodes, the endpoint, where the files are and what to type next. */

@@ -57,6 +57,18 @@ export function stackConfig(stack: string): Record<string, unknown> {
 }
 
 /**
+ * Port of the EC2-compatible API on loopback of a stack of the local cloud; undefined for a stack on AWS.
+ * @throws UserError where the stack has no configuration, or its awsEndpoint is no URL.
+ */
+export function localPort(stack: string): number | undefined {
+  const endpoint = stackConfig(stack)["awsEndpoint"];
+  if (typeof endpoint !== "string") return undefined;
+  const url = URL.parse(endpoint);
+  if (!url) throw new UserError(`awsEndpoint of stack ${stack} is not a URL: ${endpoint}`);
+  return ["127.0.0.1", "localhost"].includes(url.hostname) ? Number(url.port) : undefined;
+}
+
+/**
  * The configuration as the program will see it.
  * @throws UserError that lists every fault, before Pulumi is started.
  */

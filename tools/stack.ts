@@ -7,7 +7,7 @@ import { execa, type ExecaChildProcess } from "execa";
 import { startTime } from "../cloud/process";
 import { UserError } from "./errors";
 import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
-import { type Overrides, stackConfig, writeEffectiveFile } from "./stack-config";
+import { localPort, type Overrides, writeEffectiveFile } from "./stack-config";
 import type { Toolchain } from "./toolchain";
 
 /** A node as the stack's output `nodes` lists it. */
@@ -40,7 +40,7 @@ export class Stack {
   /** Folder of the stack's files: .lab/<name>. */
   readonly dir: string;
   /** Port of the EC2-compatible API on loopback; undefined for a stack on AWS. */
-  readonly localPort?: number;
+  readonly localPort: number | undefined;
   private configFile?: string;
 
   /** @throws UserError where the stack has no configuration file, or its awsEndpoint is no URL. */
@@ -49,12 +49,7 @@ export class Stack {
     readonly toolchain: Toolchain,
   ) {
     this.dir = stackDir(name);
-    const endpoint = stackConfig(name)["awsEndpoint"];
-    if (typeof endpoint === "string") {
-      const url = URL.parse(endpoint);
-      if (!url) throw new UserError(`awsEndpoint of stack ${name} is not a URL: ${endpoint}`);
-      if (["127.0.0.1", "localhost"].includes(url.hostname)) this.localPort = Number(url.port);
-    }
+    this.localPort = localPort(name);
   }
 
   /** Environment of every Pulumi command. A stack on AWS keeps the user's own backend and secrets provider. */

@@ -2,7 +2,7 @@
  * How each release is built where it cannot be downloaded: the modules, and the layout of the files that upstream
  * publishes. Versions come from bootstrap/versions.ts.
  */
-import type { Architecture, ReleaseName } from "../../bootstrap/versions";
+import { type Architecture, kubernetesBinaries, type ReleaseName } from "../../bootstrap/versions";
 import type { GoBuild } from "./go-build";
 
 /** A component: one build that yields one or more release files. */
@@ -55,26 +55,18 @@ export function componentOf(name: ReleaseName, version: string, architecture: Ar
 function kubernetes(version: string): Component {
   const [, minor = "", patch = ""] = version.slice(1).split(".");
   const info = "k8s.io/component-base/version";
-  const binaries = [
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-    "kubectl",
-  ] as const;
   return {
     name: "kubernetes",
     build: {
       requires: [`k8s.io/kubernetes@${version}`],
       replacesOf: { module: "k8s.io/kubernetes", version: `v0.${minor}.${patch}` },
-      packages: binaries.map((binary) => `k8s.io/kubernetes/cmd/${binary}`),
+      packages: kubernetesBinaries.map((binary) => `k8s.io/kubernetes/cmd/${binary}`),
       ldflags: [
         `-X ${info}.gitVersion=${version} -X ${info}.gitMajor=1 -X ${info}.gitMinor=${minor} -X ${info}.gitTreeState=clean`,
         `-X k8s.io/client-go/pkg/version.gitVersion=${version}`,
       ],
     },
-    files: Object.fromEntries(binaries.map((binary) => [binary, "binary"])),
+    files: Object.fromEntries(kubernetesBinaries.map((binary) => [binary, "binary"])),
   };
 }
 

@@ -65,18 +65,17 @@ export async function whileWriting(lab: Lab, disturb: (writer: Writer) => Promis
   const writer = new Writer(join(stackDir(lab.at.stack), "kubeconfig"), "writes", 60);
   writer.start();
   await until(writer, 10);
+  let report: WriterReport;
   try {
     await disturb(writer);
     await until(writer, writer.count + 10);
   } finally {
-    const report = await writer.stop();
+    report = await writer.stop();
     await lab.tryKubectl("delete", "namespace", "writes", "--wait=false");
     await lab.kubectl("wait", "--for=delete", "namespace/writes", "--timeout=120s").catch(() => undefined);
-    Object.assign(lastReport, report);
   }
-  return { ...lastReport } as WriterReport;
+  return report;
 }
-const lastReport: Partial<WriterReport> = {};
 
 /** Waits until the client has had this many writes acknowledged. */
 export async function until(writer: Writer, count: number, seconds = 120): Promise<void> {
@@ -90,8 +89,6 @@ export interface Failure {
   readonly name: string;
   readonly run: (lab: Lab) => Promise<WriterReport>;
 }
-
-const controllers = ["controller-0", "controller-1", "controller-2"];
 
 export const failures: readonly Failure[] = [
   {
@@ -186,6 +183,3 @@ export const failures: readonly Failure[] = [
       }),
   },
 ];
-
-/** All machines of the control plane. */
-export { controllers };
