@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { UserError } from "./names";
+import { UserError } from "./errors";
 import { aptInstall, tryRun } from "./run";
 
 /** Commands of the host that the hypervisor uses, and Debian's packages that have them. */

@@ -14,7 +14,8 @@ import { refuseForeign, removeEverything, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
 export { Node } from "./nodes";
-export { Cloud, UserError, cloudOf } from "./names";
+export { UserError } from "./errors";
+export { Cloud, cloudOf } from "./names";
 
 /** What a cloud is started with; what is not said stays as it was. */
 export interface CloudOptions {

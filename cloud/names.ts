@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { UserError } from "./errors";
 
 /** One local cloud: an EC2 API with its machines. Several run beside each other, told apart by name and port. */
 export interface Cloud {
@@ -83,15 +84,4 @@ export function bridgePrefix(cloud: Cloud): string {
 /** Name of a VPC's bridge on the host. */
 export function bridgeOf(cloud: Cloud, vpcId: string): string {
   return bridgePrefix(cloud) + vpcId.slice(-9);
-}
-
-/** A fault that the user can mend: what is wrong, and what to do. Shown without a stack trace. */
-export class UserError extends Error {
-  constructor(
-    fault: string,
-    readonly remedy: string,
-  ) {
-    super(`${fault} ${remedy}`);
-    this.name = "UserError";
-  }
 }

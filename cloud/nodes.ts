@@ -17,7 +17,8 @@ import {
 import type Docker from "dockerode";
 import { apiEndpoint } from "./ec2-api";
 import { Api, Instance } from "./hypervisor/desired";
-import { Cloud, LABEL, UserError } from "./names";
+import { UserError } from "./errors";
+import { Cloud, LABEL } from "./names";
 import { waitFor } from "./process";
 
 /** A machine of the cloud as the command line sees it: what the API says, and the container that it is. */
@@ -78,7 +79,7 @@ export class Drills {
 
   /** Cuts the power: the machine is gone at once and stays down, "running" in the API's eyes, until it is started. */
   async kill(node: Node): Promise<void> {
-    if (node.container?.State !== "running") throw new UserError(`${node.name} is down already.`, "");
+    if (node.container?.State !== "running") throw new UserError(`${node.name} is down already.`);
     await this.docker.getContainer(node.container.Id).kill();
   }
 

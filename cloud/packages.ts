@@ -1,5 +1,5 @@
 import { progress } from "./progress";
-import { UserError } from "./names";
+import { UserError } from "./errors";
 import { aptInstall, tryRun } from "./run";
 
 /**

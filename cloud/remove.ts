@@ -4,7 +4,8 @@ import { renderHostsFile } from "./hypervisor/dns";
 import { HOSTS } from "./hypervisor/hypervisor";
 import { ignoreMissing } from "./hypervisor/instances";
 import { hostTable, removeVpc } from "./hypervisor/vpc";
-import { Cloud, LABEL, UserError } from "./names";
+import { UserError } from "./errors";
+import { Cloud, LABEL } from "./names";
 import { waitFor } from "./process";
 import { tryRun } from "./run";
 

@@ -1,6 +1,6 @@
 /** The command line behind the Makefile: one command a target. */
 import { parseArgs } from "node:util";
-import { UserError } from "./errors";
+import { UserError } from "../cloud/errors";
 import { byHand, clean, down, env, lab, labs, preview, refresh, status, up } from "./commands";
 
 const usage =

@@ -2,7 +2,7 @@
 import { execaSync } from "execa";
 import { statfsSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
-import { UserError } from "./errors";
+import { UserError } from "../cloud/errors";
 import { root } from "./places";
 
 /** Facts about the machine, gathered apart from what is concluded from them. */

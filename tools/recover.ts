@@ -1,7 +1,11 @@
 /**
- * After an engine that was killed: what it had begun to create may exist without being in Pulumi's state. Before the next
- * `up` or `destroy` such orphans are found (by this stack's tags, or by the inputs of the operation that was under way),
- * deleted, and the pending operations are cleared, so that the same command goes on without a duplicate.
+ * Where Pulumi's state and the cloud have parted, `up` and `destroy` could not go on by themselves:
+ *
+ * - An engine was killed: what it had begun to create may exist without being in the state. Such orphans are found (by this
+ *   stack's tags, or by the inputs of the operation that was under way) and deleted, and the pending operations are cleared,
+ *   so that the same command goes on without a duplicate.
+ * - A machine was lost: the state has an instance that does not exist any more. The state is refreshed, so that the same
+ *   command makes a new one.
  * @see https://www.pulumi.com/docs/support/troubleshooting/common-issues/interrupted-updates/
  */
 import * as ec2 from "@aws-sdk/client-ec2";
@@ -52,9 +56,30 @@ export function orphans(tagged: readonly Orphan[], known: ReadonlySet<string>): 
     .sort((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
 }
 
-/** Brings a stack whose last operation was interrupted back to a state from which `up` and `destroy` go on. */
+/** Machines of a deployment that do not live any more, by name. Pure. */
+export function lostMachines(deployment: Deployment, alive: ReadonlySet<string>): string[] {
+  return (deployment.resources ?? [])
+    .filter(({ type, id }) => type === "aws:ec2/instance:Instance" && id !== undefined && !alive.has(id))
+    .map(({ urn }) => urn.split("::").pop() ?? urn);
+}
+
+/** What carries a stack's tags and is in no state, in the order in which it can be deleted. */
+export async function strays(stack: Stack): Promise<Orphan[]> {
+  return orphans(await new CloudOf(stack).tagged(), knownIds(await stack.state()));
+}
+
+/** Brings a stack whose last operation was interrupted, or whose machines were lost, back to a state from which to go on. */
 export async function recover(stack: Stack): Promise<void> {
   const deployment = await stack.state();
+  await undoInterrupted(stack, deployment);
+  if (!lostMachines(deployment, new Set()).length) return; // it has no machines: the cloud need not be asked
+  const lost = lostMachines(deployment, await new CloudOf(stack).liveInstances());
+  if (!lost.length) return;
+  console.log(`These machines are lost: ${lost.join(", ")}. Reading what really exists into the state.`);
+  await stack.refresh();
+}
+
+async function undoInterrupted(stack: Stack, deployment: Deployment): Promise<void> {
   const pending = deployment.pending_operations ?? [];
   if (pending.length === 0) return;
   console.log(
@@ -63,7 +88,7 @@ export async function recover(stack: Stack): Promise<void> {
   const cloud = new CloudOf(stack);
   for (const operation of pending)
     if (operation.type === "creating") await cloud.undo(operation.resource, knownIds(deployment));
-  for (const orphan of orphans(await cloud.tagged(), knownIds(deployment))) {
+  for (const orphan of await strays(stack)) {
     console.log(`  deleting ${orphan.type} ${orphan.id}, which is in no state`);
     await cloud.remove(orphan);
   }
@@ -219,7 +244,8 @@ class CloudOf {
     await this.ec2.send(new ec2.DeleteInternetGatewayCommand({ InternetGatewayId: id }));
   }
 
-  private async liveInstances(): Promise<Set<string>> {
+  /** Ids of the instances that are neither terminated nor about to be. */
+  async liveInstances(): Promise<Set<string>> {
     const ids = new Set<string>();
     for await (const page of ec2.paginateDescribeInstances({ client: this.ec2 }, {}))
       for (const instance of page.Reservations?.flatMap((reservation) => reservation.Instances ?? []) ?? [])

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { type Config, formatFaults, parseConfig } from "../infra/config";
 import { completeConfig } from "../infra/config-defaults";
-import { UserError } from "./errors";
+import { UserError } from "../cloud/errors";
 import { project, root, stackDir } from "./places";
 
 /** A stack file as Pulumi writes it: `config` holds namespaced keys. */

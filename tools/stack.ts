@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa, type ExecaChildProcess } from "execa";
 import { startTime } from "../cloud/process";
-import { UserError } from "./errors";
+import { UserError } from "../cloud/errors";
 import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
 import { localPort, type Overrides, writeEffectiveFile } from "./stack-config";
 import type { Toolchain } from "./toolchain";

@@ -1,7 +1,8 @@
 import { connect } from "node:net";
 import { join } from "node:path";
 import { cached } from "../cache";
-import { Cloud, UserError, bridgePrefix } from "../names";
+import { UserError } from "../errors";
+import { Cloud, bridgePrefix } from "../names";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
 import { progress } from "../progress";
 import { tryRun } from "../run";

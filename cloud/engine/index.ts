@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
-import { UserError } from "../names";
+import { UserError } from "../errors";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
 import { withFileLock } from "../file-lock";
 import { aptInstall, run, tryRun } from "../run";

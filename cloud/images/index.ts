@@ -3,7 +3,7 @@ import { createReadStream, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { withFileLock } from "../file-lock";
-import { UserError } from "../names";
+import { UserError } from "../errors";
 import { progress } from "../progress";
 import { aptInstall, tryRun } from "../run";
 import { cached } from "../cache";

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { UserError } from "../names";
+import { UserError } from "../errors";
 import { progress } from "../progress";
 import { tryRun } from "../run";
 

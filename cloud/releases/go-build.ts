@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { UserError } from "../names";
+import { UserError } from "../errors";
 
 /** What is built, and from what. */
 export interface GoBuild {

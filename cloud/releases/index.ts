@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import type { Architecture, Release } from "../../bootstrap/versions";
 import { cached, cacheRoot, sha256Of } from "../cache";
 import { linkInto } from "../link";
-import { UserError } from "../names";
+import { UserError } from "../errors";
 import { ensurePackages } from "../packages";
 import { progress } from "../progress";
 import { reachable } from "../reachable";

@@ -6,7 +6,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { cached, cacheRoot } from "../../cache";
 import { linkInto } from "../../link";
-import { UserError } from "../../names";
+import { UserError } from "../../errors";
 import { progress } from "../../progress";
 import { reachable } from "../../reachable";
 import { parseReference, writeImage } from "./oci";

@@ -5,7 +5,8 @@ import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/
 import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
 import { renderHostRuleset } from "../../../cloud/hypervisor/vpc";
-import { UserError, bridgeOf, cloudOf } from "../../../cloud/names";
+import { UserError } from "../../../cloud/errors";
+import { bridgeOf, cloudOf } from "../../../cloud/names";
 import { Node, findNode } from "../../../cloud/nodes";
 
 const cloud = cloudOf({ name: "lab", port: 5001 });

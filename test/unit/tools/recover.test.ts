@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { knownIds, orphans } from "../../../tools/recover";
+import { knownIds, lostMachines, orphans } from "../../../tools/recover";
 
 const deployment = {
   resources: [
@@ -25,5 +25,23 @@ describe("what an interrupted run left behind", () => {
 
   test("never holds a kind of resource that the tools cannot delete safely", () => {
     expect(orphans([{ type: "network-acl", id: "acl-1" }], new Set())).toEqual([]);
+  });
+});
+
+describe("what was lost", () => {
+  const instance = (name: string, id: string) => ({
+    urn: `urn:pulumi:local::kubernetes-from-scratch::lab:infra:Machines$aws:ec2/instance:Instance::${name}`,
+    type: "aws:ec2/instance:Instance",
+    id,
+  });
+
+  test("are the machines of the state that do not live any more, by name", () => {
+    const state = { resources: [...deployment.resources, instance("worker-0", "i-1"), instance("worker-1", "i-2")] };
+    expect(lostMachines(state, new Set(["i-1", "i-9"]))).toEqual(["worker-1"]);
+    expect(lostMachines(state, new Set(["i-1", "i-2"]))).toEqual([]);
+  });
+
+  test("is nothing where there is no state", () => {
+    expect(lostMachines({}, new Set())).toEqual([]);
   });
 });
