@@ -1,10 +1,16 @@
-/** Every failure of a highly available cluster, with writes in flight. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { failures, healthy } from "../e2e/failures";
+/** Changes that roll through a highly available cluster, and every failure of one, with writes in flight. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { healthy } from "../e2e/etcd";
+import { failures } from "../e2e/failures";
 import { Lab } from "../e2e/lab";
+import { whileWriting } from "../e2e/writing";
+import type { WriterReport } from "../e2e/writer";
 import { record } from "./results";
 
-const lab = new Lab({ stack: "test-failures", cloud: "test-failures", port: 5014, network: "10.7" }, "local-ha");
+const lab = new Lab({ stack: "test-failures", cloud: "test-failures", port: 5014, network: "10.7" }, "local-ha", {
+  etcdVersion: "v3.6.15",
+});
+const controllers = ["controller-0", "controller-1", "controller-2"];
 
 beforeAll(async () => {
   await lab.make("up");
@@ -15,11 +21,60 @@ afterAll(async () => {
   await lab.destroy();
 });
 
-test.each(failures)("$name", async ({ name, run }) => {
-  const report = await run(lab);
+function figures(name: string, { acknowledged, lost, longestGap, givenUp }: WriterReport): void {
   record(
     name,
-    `${report.acknowledged} writes acknowledged, ${report.lost.length} lost, longest gap ${report.longestGap.toFixed(1)} s`,
+    `${acknowledged} writes acknowledged, ${lost.length} lost, longest gap ${longestGap.toFixed(1)} s${givenUp ? `, ${givenUp} requests given up after a minute` : ""}`,
   );
-  expect(report.lost).toEqual([]);
+}
+
+/** When a unit was last started on each control-plane machine, in microseconds since the machine's boot. */
+const starts = (unit: string): Promise<string[]> =>
+  Promise.all(
+    controllers.map((machine) =>
+      lab.ssh(machine, `systemctl show -p ActiveEnterTimestampMonotonic --value ${unit}.service`),
+    ),
+  );
+
+describe("a change rolls through three control-plane machines", () => {
+  test.each([
+    { name: "etcd v3.6.15 -> v3.6.16", change: { etcdVersion: "v3.6.16" }, restarted: ["etcd"] },
+    { name: "every leaf certificate renewed", change: { certificateEpoch: 1 }, restarted: ["etcd", "kube-apiserver"] },
+  ])("$name", async ({ name, change, restarted }) => {
+    lab.configure(change);
+    const before = await Promise.all(restarted.map(starts));
+    const report = await whileWriting(lab, async () => {
+      await lab.make("up");
+    });
+    figures(`${name}, rolled`, report);
+    expect(report.lost).toEqual([]);
+    expect(report.givenUp).toBe(0);
+    for (const [index, unit] of restarted.entries()) {
+      const after = await starts(unit);
+      after.forEach((start, machine) => expect(start, unit).not.toBe(before[index]?.[machine]));
+      expect(new Set(after).size, "three restarts at three times").toBe(3);
+    }
+    await healthy(lab);
+    expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+  });
+
+  test("etcd is the new one", async () => {
+    for (const machine of controllers) expect(await lab.ssh(machine, "etcd --version")).toContain("3.6.16");
+  });
+});
+
+describe("while a client writes and reads", () => {
+  test.each(failures)("$name", async ({ name, quorum, run }) => {
+    const report = await run(lab);
+    figures(name, report);
+    expect(report.lost).toEqual([]);
+    if (quorum === "kept") {
+      expect(report.givenUp).toBe(0);
+      expect(report.longestGap).toBeLessThan(20);
+    }
+  });
+
+  test("after all of it, an unchanged `up` changes nothing", async () => {
+    expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+  });
 });

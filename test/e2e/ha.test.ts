@@ -1,8 +1,10 @@
 /** High availability for real: three zones, a load balancer, failures with writes in flight, and 3 -> 1 in place. */
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { failures, healthy, members, whileWriting } from "./failures";
+import { healthy, members } from "./etcd";
+import { failures } from "./failures";
 import { Lab, eventually } from "./lab";
+import { whileWriting } from "./writing";
 
 const at = { stack: "test-ha", cloud: "test-ha", port: 5012, network: "10.5" };
 let lab: Lab;
@@ -36,6 +38,27 @@ describe("three control-plane nodes behind a load balancer", () => {
     expect(server).toMatch(/^https:\/\/.*\.elb\..*:6443$/);
     expect(await lab.kubectl("get", "--raw", "/readyz")).toBe("ok");
   });
+});
+
+test("a second stack beside it comes, is switched to, and goes; the first does not notice", async () => {
+  const beside = new Lab({ ...at, stack: "test-beside", network: "10.14" }, "local", { workerCount: 1 });
+  try {
+    await beside.make("up");
+    expect((await beside.kubectl("get", "nodes", "-o", "name")).split("\n")).toHaveLength(2);
+    const endpoints: string[] = [];
+    for (const stack of [beside.at.stack, at.stack]) {
+      await lab.pulumi("stack", "select", stack);
+      endpoints.push(await lab.pulumi("stack", "output", "apiEndpoint"));
+    }
+    await lab.pulumi("stack", "unselect");
+    expect(endpoints[0]).toBe("https://10.14.1.11:6443");
+    expect(endpoints[1]).toContain("elb.");
+    expect(await lab.make("preview")).toMatch(/Resources:\s+\d+ unchanged/);
+  } finally {
+    await beside.destroy();
+  }
+  await healthy(lab);
+  expect((await lab.kubectl("get", "nodes", "-o", "name")).split("\n")).toHaveLength(5);
 });
 
 describe("while a client writes and reads", () => {

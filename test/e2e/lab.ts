@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { execa, type ExecaChildProcess } from "execa";
 import { parse, stringify } from "yaml";
 import { root, stackDir } from "../../tools/places";
+import { type Orphan, strays } from "../../tools/recover";
+import { Stack } from "../../tools/stack";
+import { ensureToolchain } from "../../tools/toolchain";
 
 /** Where a test's cluster lives: nothing of it is shared with a running lab. */
 export interface TestLab {
@@ -81,8 +84,8 @@ export class Lab {
   }
 
   /** Starts a make target in a process group of its own and returns the child, for a test that kills it. */
-  start(target: string): ExecaChildProcess {
-    return execa("make", ["--no-print-directory", target, `STACK=${this.at.stack}`], {
+  start(target: string, ...args: string[]): ExecaChildProcess {
+    return execa("make", ["--no-print-directory", target, `STACK=${this.at.stack}`, ...args], {
       cwd: root,
       env: this.environment(),
       all: true,
@@ -90,6 +93,19 @@ export class Lab {
       detached: true,
       stdin: "ignore",
     });
+  }
+
+  /** Kills what `start` made, engine and all, as soon as its output says something. */
+  async killAt(child: ExecaChildProcess, moment: RegExp): Promise<void> {
+    let output = "";
+    await new Promise<void>((resolve, reject) => {
+      child.all?.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+        if (moment.test(output)) resolve();
+      });
+      void child.then(() => reject(new Error(`it ended before it said ${moment}:\n${output}`)));
+    });
+    await this.kill(child);
   }
 
   /** Ends every process of a group that `start` made, and waits until none is left. */
@@ -109,6 +125,14 @@ export class Lab {
     return this.run("kubectl", args);
   }
 
+  /** Runs Pulumi as a user does after `eval "$(make -s env)"`; its standard output, trimmed. */
+  async pulumi(...args: string[]): Promise<string> {
+    if (!this.variables["KUBECONFIG"]) await this.loadEnvironment();
+    const result = await this.run("pulumi", args);
+    if (result.exitCode !== 0) throw new Error(`pulumi ${args.join(" ")}: ${result.all}`);
+    return result.stdout.trim();
+  }
+
   /** Applies manifests given as text. */
   async apply(manifests: string): Promise<void> {
     if (!this.variables["KUBECONFIG"]) await this.loadEnvironment();
@@ -116,14 +140,19 @@ export class Lab {
   }
 
   /** Runs a command on a machine over SSH with the host key pinned; its standard output, trimmed. */
-  async ssh(machine: string, command: string): Promise<string> {
-    const result = await this.trySsh(machine, command);
+  async ssh(machine: string, command: string, input?: string): Promise<string> {
+    const result = await this.trySsh(machine, command, input);
     if (result.exitCode !== 0) throw new Error(`ssh ${machine} ${command}: ${result.all}`);
     return result.stdout.trim();
   }
 
-  async trySsh(machine: string, command: string): Promise<Outcome> {
-    return this.run("ssh", ["-F", join(stackDir(this.at.stack), "ssh_config"), machine, command]);
+  async trySsh(machine: string, command: string, input?: string): Promise<Outcome> {
+    return this.run("ssh", ["-F", join(stackDir(this.at.stack), "ssh_config"), machine, command], input);
+  }
+
+  /** Runs a script as a machine's root; it ends at its first fault. */
+  async script(machine: string, text: string): Promise<string> {
+    return this.ssh(machine, "sudo bash -euo pipefail -s", text);
   }
 
   /** Runs the local cloud's command line. */
@@ -131,6 +160,11 @@ export class Lab {
     const result = await this.run("tsx", ["cloud/cli.ts", ...args, "--name", this.at.cloud]);
     if (result.exitCode !== 0) throw new Error(`cloud ${args.join(" ")}: ${result.all}`);
     return result.stdout;
+  }
+
+  /** What exists in the cloud under this stack's tags without being in its state. */
+  async strays(): Promise<Orphan[]> {
+    return strays(new Stack(this.at.stack, await ensureToolchain(this.at.stack)));
   }
 
   /** `make down`, and the stack's own configuration file removed. */
@@ -163,8 +197,8 @@ export class Lab {
     }
   }
 
-  private async run(command: string, args: string[]): Promise<Outcome> {
-    const options = { cwd: root, env: this.environment(), all: true, reject: false, stdin: "ignore" } as const;
+  private async run(command: string, args: string[], input = ""): Promise<Outcome> {
+    const options = { cwd: root, env: this.environment(), all: true, reject: false, input } as const;
     const { exitCode, stdout, all } = await execa(command, args, options);
     return { exitCode, stdout, all: all ?? "" };
   }

@@ -52,6 +52,13 @@ function open(html: string, width: number, dark: boolean): Seen {
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    // A browser of its own, that asks nothing of its maker.
+    `--user-data-dir=${join(dir, "profile")}`,
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
     `--window-size=${width},900`,
     "--virtual-time-budget=3000",
   ];

@@ -1,6 +1,7 @@
 /** The series' own shape: controllers at .11 to .13 of one subnet behind one HAProxy machine. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { failures, healthy } from "./failures";
+import { healthy } from "./etcd";
+import { failures } from "./failures";
 import { Lab } from "./lab";
 
 const at = { stack: "test-series", cloud: "test-series", port: 5016, network: "10.9" };

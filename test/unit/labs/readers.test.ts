@@ -4,7 +4,7 @@ import { addressesIn } from "../../../labs/framework/lookup";
 import { hostsOf } from "../../../labs/framework/nodes";
 import { kibibytes, millicores, requestedOn } from "../../../labs/framework/quantity";
 import { endpointsOf } from "../../../labs/packet-path/rules";
-import { scoresOf, winners } from "../../../labs/scheduler/log";
+import { scoresOf, sumsOf, winners } from "../../../labs/scheduler/log";
 
 const iptables = `*nat
 :KUBE-SERVICES - [0:0]
@@ -66,6 +66,10 @@ I1123 22:00:00.1 1 default_binder.go:53] "Attempting to bind pod to node" pod="n
       final: { "worker-0": 277, "worker-1": 298 },
       byPlugin: { NodeResourcesFit: { "worker-0": 77, "worker-1": 98 } },
     });
+  });
+  it("adds up what the plugins gave each node", () => {
+    const byPlugin = { Fit: { a: 77, b: 98 }, Taints: { a: 300, b: 300 } };
+    expect(sumsOf({ final: {}, byPlugin })).toEqual({ a: 377, b: 398 });
   });
   it("names every node with the highest score", () => {
     expect(winners({ a: 1, c: 3, b: 3 })).toEqual(["b", "c"]);

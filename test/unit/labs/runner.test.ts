@@ -145,6 +145,14 @@ describe("a lab", () => {
     expect(done).toEqual(["worker-0: do", "worker-0: undo"]);
   });
 
+  it("does not sleep through an interruption", async () => {
+    const { interrupt, run } = bench();
+    setTimeout(() => interrupt.abort(new Interrupted()), 5);
+    const result = await run((b) => b.pause(60));
+    expect(result).toMatchObject({ verdict: "failed", reason: "interrupted" });
+    expect(result.seconds).toBeLessThan(10);
+  });
+
   it("is bounded", async () => {
     const { run } = bench();
     const result = await run(

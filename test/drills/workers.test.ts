@@ -1,0 +1,52 @@
+/** A pool of workers that grows and shrinks: what one more worker costs, and that it always costs the same. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Lab } from "../e2e/lab";
+import { record } from "./results";
+
+const lab = new Lab({ stack: "test-workers", cloud: "test-workers", port: 5018, network: "10.12" }, "local");
+
+beforeAll(async () => {
+  await lab.make("up");
+});
+
+afterAll(async () => {
+  await lab.destroy();
+});
+
+interface Cost {
+  readonly seconds: number;
+  readonly resources: number;
+  readonly commands: number;
+}
+
+/** Resizes the pool and tells what `make up` made for it, by its own words. */
+async function resize(workerCount: number): Promise<Cost> {
+  lab.configure({ workerCount });
+  const start = Date.now();
+  const output = await lab.make("up");
+  const seconds = (Date.now() - start) / 1000;
+  const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
+  expect(nodes.filter((line) => /^worker-\d+ +Ready /.test(line))).toHaveLength(workerCount);
+  return {
+    seconds,
+    resources: Number(/\+ (\d+) created/.exec(output)?.[1] ?? 0),
+    commands: [...output.matchAll(/^ *\+ +command:remote:Command \S+ created/gm)].length,
+  };
+}
+
+test("2 -> 3 -> 5 -> 2: every added worker costs the same", async () => {
+  const one = await resize(3);
+  const two = await resize(5);
+  const back = await resize(2);
+  expect(two.resources).toBe(2 * one.resources);
+  expect(two.commands).toBe(2 * one.commands);
+  expect(one.resources).toBeLessThanOrEqual(12);
+  expect(one.commands).toBeLessThanOrEqual(6);
+  expect(back.resources).toBe(0);
+  const each = ({ seconds, resources, commands }: Cost): string =>
+    `${seconds.toFixed(0)} s, ${resources} resources, ${commands} commands`;
+  record("a worker added, 2 -> 3", each(one));
+  record("two workers added, 3 -> 5", each(two));
+  record("three workers drained and removed, 5 -> 2", `${back.seconds.toFixed(0)} s`);
+  expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+});
