@@ -7,7 +7,7 @@ import { writeTranscript } from "./by-hand";
 import { UserError } from "../cloud/errors";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root, stackDir } from "./places";
-import { preflight } from "./preflight";
+import { awsPreflight, preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
 import { checkedConfig, localPort, type Overrides, stackConfig } from "./stack-config";
@@ -23,14 +23,21 @@ export const labImages = [
 /** Name of the local cloud that a run uses; tests have one of their own. */
 const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
 
+/** All that can be known to be wrong before anything is installed, built or created. */
+async function preflightOf(name: string, overrides: Overrides): Promise<void> {
+  checkedConfig(name, overrides);
+  if (isLocal(name)) preflight();
+  else await awsPreflight(name);
+}
+
 async function open(name: string): Promise<Stack> {
   stackConfig(name);
   return new Stack(name, await ensureToolchain(name));
 }
 
-/** The local cloud of a stack, started where it does not run; nothing for a stack on AWS. */
+/** The local cloud of a stack, started where it does not run; for a stack on AWS, that somebody is logged in there. */
 async function startCloud(stack: Stack, overrides: Overrides = {}): Promise<void> {
-  if (!stack.localPort) return;
+  if (!stack.localPort) return awsPreflight(stack.name);
   const { releasesDir, registryDir } = await ensureReleasesFor(stack.name, overrides);
   await cloudUp({
     name: cloudName(),
@@ -44,8 +51,7 @@ async function startCloud(stack: Stack, overrides: Overrides = {}): Promise<void
 /** `make up`: from nothing, or from any state, to the cluster that the configuration describes; args go to Pulumi. */
 export async function up(name: string, overrides: Overrides = {}, args: readonly string[] = []): Promise<void> {
   const start = Date.now();
-  checkedConfig(name, overrides);
-  if (isLocal(name)) preflight();
+  await preflightOf(name, overrides);
   const stack = await open(name);
   await startCloud(stack, overrides);
   await stack.prepare(overrides);
@@ -59,7 +65,7 @@ export async function up(name: string, overrides: Overrides = {}, args: readonly
 
 /** `make preview`: what `up` would change; ARGS=--diff shows every line. */
 export async function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
-  checkedConfig(name, overrides);
+  await preflightOf(name, overrides);
   const stack = await open(name);
   await startCloud(stack, overrides);
   await stack.prepare(overrides);

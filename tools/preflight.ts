@@ -1,4 +1,5 @@
 /** What the reader's machine must have before a local cluster is built: every lack at once, with its remedy. */
+import { EC2Client } from "@aws-sdk/client-ec2";
 import { execaSync } from "execa";
 import { statfsSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
@@ -70,6 +71,18 @@ function facts(): MachineFacts {
     hasApt: output("apt-get", ["--version"]) !== undefined,
     dockerAnswers: output("docker", ["version", "--format", "{{.Server.Version}}"]) !== undefined,
   };
+}
+
+/** @throws UserError where nothing says as whom AWS is asked; whether AWS accepts it is for AWS to say. */
+export async function awsPreflight(stack: string): Promise<void> {
+  try {
+    await new EC2Client({ region: "us-east-1" }).config.credentials();
+  } catch (error) {
+    throw new UserError(
+      `Stack ${stack} is on AWS, and there are no AWS credentials (${(error as Error).message.split("\n")[0]}).`,
+      "Log in (aws sso login, aws configure) or set AWS_PROFILE; without an AWS account: make up STACK=local",
+    );
+  }
 }
 
 /** @throws UserError that lists everything this machine lacks for a local cluster. */
