@@ -26,14 +26,14 @@ async function experiment(bench: Bench): Promise<void> {
     .map((n) => n.metadata.name)
     .sort();
   const [first, second] = workers as [string, string];
-  await attraction(bench, second);
+  await attraction(bench, workers);
   await separation(bench, workers);
   await repulsion(bench, first, second);
   await eviction(bench, await emptiest(bench, workers));
 }
 
 /** nodeAffinity: required is a filter, preferred is a score. */
-async function attraction(bench: Bench, chosen: string): Promise<void> {
+async function attraction(bench: Bench, workers: readonly string[]): Promise<void> {
   const pods = await bench.watch("Pod", { labels: "!app" });
   await bench.disturb("two pods want a node with an SSD, and no node has the label", () =>
     bench.apply("attracted.yaml"),
@@ -47,6 +47,8 @@ async function attraction(bench: Bench, chosen: string): Promise<void> {
   );
   bench.claim("required: stuck", whyNot(pods.named("must")), contains("didn't match Pod's node affinity/selector"));
   bench.claim("preferred: placed all the same", pods.named("would-like")!.status.phase, "Running");
+  // Not the node that scoring chose without the label: else the label would prove nothing.
+  const chosen = workers.find((name) => name !== pods.named("would-like")!.spec.nodeName)!;
 
   await bench.disturb(`${chosen} gets the label, and the second pod is made anew`, async () => {
     await bench.api.patch("Node", chosen, undefined, { metadata: { labels: { [disk]: "ssd" } } });
@@ -62,14 +64,15 @@ async function attraction(bench: Bench, chosen: string): Promise<void> {
     pods.named("must")!.spec.nodeName,
     chosen,
   );
-  bench.claim("preferred: drawn to it as well", pods.named("would-like")!.spec.nodeName, chosen);
+  bench.claim(
+    "preferred: drawn to it as well, away from where it was before",
+    pods.named("would-like")!.spec.nodeName,
+    chosen,
+  );
   await bench.disturb("the label is taken away", () =>
     bench.api.patch("Node", chosen, undefined, { metadata: { labels: { [disk]: null } } }),
   );
-  await bench.observe("two seconds later", async () => {
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    await pods.catchUp();
-  });
+  await bench.observe("two seconds later", () => bench.pause(2));
   bench.claim("IgnoredDuringExecution: who runs there stays", pods.items.filter(isReady).length, 2);
 }
 

@@ -1,11 +1,12 @@
 /** Every certificate as it is served, and what each opens and does not open. */
 import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import { checked } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { atLeast, contains, startsWith, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
-import { issuedBy, type Served, servedBy } from "../framework/tls";
+import { describe, type Handshake, issuedBy, type Served, servedBy } from "../framework/tls";
 
 /** The three authorities, and where a controller keeps their certificates. */
 const authorities = {
@@ -48,6 +49,7 @@ async function experiment(bench: Bench): Promise<void> {
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
   ].map((n) => `DNS:${n}`);
+  const endpoint = api.config.getCurrentCluster()?.tlsServerName ?? api.server.hostname;
   const judgeServed = async (
     who: string,
     authority: Authority,
@@ -56,9 +58,20 @@ async function experiment(bench: Bench): Promise<void> {
     sans: readonly string[],
     uses: readonly string[],
   ) => {
-    const served = await servedBy(nodes, controller, at, port);
+    const names = Object.keys(authorities) as Authority[];
+    const handshakes = await Promise.all(names.map((name) => servedBy(nodes, controller, at, port, cas[name])));
+    const served = handshakes[names.indexOf(authority)]!;
     bench.keep(who, summary(served));
-    bench.claim(`${who}: signed by ${authority}`, issuedBy(served.x509, cas[authority]), true);
+    bench.claim(
+      `${who}: authorities under which TLS accepts its chain`,
+      names.filter((_, i) => handshakes[i]!.trusted),
+      [authority],
+    );
+    bench.claim(
+      `${who}: its chain leads from it to the authority`,
+      [served.chain[0], served.chain.at(-1)],
+      [served.subject, describe(cas[authority]).subject],
+    );
     bench.claim(
       `${who}: names it is reached by and that its certificate lacks`,
       sans.filter((san) => !served.sans.includes(san)),
@@ -77,7 +90,7 @@ async function experiment(bench: Bench): Promise<void> {
         "kubernetes-ca",
         6443,
         ip,
-        [...apiNames, `IP:${service}`, "IP:127.0.0.1", `IP:${ip}`],
+        [...apiNames, `IP:${service}`, "IP:127.0.0.1", `IP:${ip}`, san(endpoint)],
         ["server"],
       );
     }
@@ -111,21 +124,39 @@ async function experiment(bench: Bench): Promise<void> {
     }
   });
   await bench.observe("what the controller manager and the scheduler serve, on loopback", async () => {
-    for (const [who, port] of [
-      ["kube-controller-manager", 10257],
-      ["kube-scheduler", 10259],
-    ] as const) {
-      const served = await servedBy(nodes, controller, "127.0.0.1", port);
-      bench.keep(who, summary(served));
-      bench.claim(`${who}: a certificate that it made for itself`, served.issuer, startsWith("CN=localhost-ca@"));
-      const outside = await nodes.run(
-        controller,
-        `timeout 3 bash -c 'exec 3<>/dev/tcp/${addressOf(controller)}/${port}'`,
-      );
-      bench.claim(`${who}: nothing listens on the machine's own address`, outside.code !== 0, true);
-    }
+    for (const name of nodes.controllers)
+      for (const [component, port] of [
+        ["kube-controller-manager", 10257],
+        ["kube-scheduler", 10259],
+      ] as const)
+        await onLoopback(bench, `${component} of ${name}`, name, addressOf(name), port);
   });
   await doors(bench, addressOf(nodes.workers[0]!));
+}
+
+/** Two components that only their own machine may ask: each makes itself an authority and a certificate at every start. */
+async function onLoopback(bench: Bench, who: string, machine: string, address: string, port: number): Promise<void> {
+  const served = await servedBy(bench.nodes, machine, "127.0.0.1", port);
+  bench.keep(who, summary(served));
+  bench.claim(
+    `${who}: its chain is a certificate for this machine alone, and an authority that it made for itself`,
+    served.chain,
+    such("CN=localhost@…, CN=localhost-ca@…", ([leaf = "", ca = ""]) =>
+      [leaf.startsWith("CN=localhost@"), ca.startsWith("CN=localhost-ca@")].every(Boolean),
+    ),
+  );
+  bench.claim(`${who}: signed by that`, served.issuer, startsWith("CN=localhost-ca@"));
+  bench.claim(
+    `${who}: names of loopback`,
+    served.sans,
+    such("includes IP:127.0.0.1", (sans) => sans.includes("IP:127.0.0.1")),
+  );
+  const outside = await bench.nodes.run(machine, `timeout 3 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>&1`);
+  bench.claim(
+    `${who}: nothing listens on the machine's own address`,
+    outside.stdout.trim(),
+    contains("Connection refused"),
+  );
 }
 
 /** What opens with which key: each authority is trusted for one purpose. */
@@ -165,6 +196,11 @@ async function doors(bench: Bench, worker: string): Promise<void> {
       "000",
     );
     bench.claim(
+      "etcd's peer port, too, ends the handshake without a certificate",
+      await status("https://127.0.0.1:2380/members", etcdCa),
+      "000",
+    );
+    bench.claim(
       "it opens to the API server's own etcd client",
       await status("https://127.0.0.1:2379/version", etcdCa, `${pki}/apiserver-etcd-client`),
       "200",
@@ -193,7 +229,16 @@ async function doors(bench: Bench, worker: string): Promise<void> {
 }
 
 const daysLeft = (served: Served): number => Math.floor((Date.parse(served.validTo) - Date.now()) / 86_400_000);
-const summary = ({ subject, issuer, sans, usages, validTo }: Served) => ({ subject, issuer, sans, usages, validTo });
+const summary = ({ subject, issuer, chain, sans, usages, validTo }: Handshake) => ({
+  subject,
+  issuer,
+  chain,
+  sans,
+  usages,
+  validTo,
+});
+/** A host as it stands in a certificate. */
+const san = (host: string): string => `${isIP(host) ? "IP" : "DNS"}:${host}`;
 
 export default {
   name: "certificates",

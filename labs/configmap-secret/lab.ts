@@ -15,7 +15,7 @@ async function experiment(bench: Bench): Promise<void> {
   const inside = async (script: string): Promise<string> => (await bench.exec("consumer", "sh", "-c", script)).trim();
   const asVariables = () => inside("echo $COLOR $ALL_color");
 
-  await bench.baseline("a pod consumes a ConfigMap and a Secret in four ways", async () => {
+  await bench.baseline("a pod consumes a ConfigMap and a Secret", async () => {
     await bench.apply("config.yaml");
     await bench.apply("consumer.yaml");
     await pods.until("the pod to be Ready", (items) => items.length === 1 && isReady(items[0]!), 60);
@@ -43,6 +43,7 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.disturb("the ConfigMap is changed", () =>
     api.patch("ConfigMap", "settings", namespace, { data: { color: "blue", "page.txt": "version two\n" } }),
   );
+  await byTheApi(bench);
   await encryptionAtRest(bench); // the kubelet takes up to a minute: time enough to look into etcd
   await bench.observe("the files follow", () =>
     bench.until(
@@ -78,6 +79,33 @@ async function experiment(bench: Bench): Promise<void> {
   });
 }
 
+/** The fourth way: a program that asks the API with its pod's own token. It needs the right to, and is never out of date. */
+async function byTheApi(bench: Bench): Promise<void> {
+  const { namespace } = bench;
+  const token = await bench.exec("consumer", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token");
+  const asThePod = bench.api.withToken(token.trim());
+  try {
+    const refused = await refusal(asThePod.get("ConfigMap", "settings", namespace));
+    bench.claim(
+      "by the API, with the pod's own token: it has no right to, at first",
+      [refused?.status, refused?.reason],
+      [403, "Forbidden"],
+    );
+    await bench.disturb("a Role lets the pod read this one ConfigMap", () => bench.apply("reader.yaml"));
+    const read = await bench.until(
+      "the API server to know the Role",
+      () => asThePod.get("ConfigMap", "settings", namespace),
+      (map) => map.data !== undefined,
+      10,
+    );
+    bench.claim("then it reads the new value at once", read.data?.["color"], "blue");
+    const secret = await refusal(asThePod.get("Secret", "credentials", namespace));
+    bench.claim("and nothing else", secret?.status, 403);
+  } finally {
+    asThePod.close();
+  }
+}
+
 /** base64 is an encoding; what protects a Secret is the API server's encryption before it writes to etcd. */
 async function encryptionAtRest(bench: Bench): Promise<void> {
   const { api, namespace, etcd } = bench;
@@ -97,6 +125,12 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
   bench.claim("nor its base64", stored.secret, lacks(encoded));
   bench.claim("nor even its name", stored.secret, lacks("credentials"));
   bench.claim("a ConfigMap is kept in plain text", stored.map, contains("version two"));
+  const secrets = Object.entries(await etcd.values("/registry/secrets/"));
+  bench.claim(
+    `of all ${secrets.length} Secrets of the cluster, those that are not encrypted`,
+    secrets.filter(([, text]) => !text.startsWith(encrypted)).map(([name]) => name),
+    [],
+  );
 
   // What etcd held of this Secret before encryption was on: the same bytes that the API hands out as protobuf.
   await bench.disturb("an old, plain value is put into etcd behind the API server's back", async () => {

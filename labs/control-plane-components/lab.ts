@@ -1,5 +1,4 @@
 /** What each component of the control plane does: stop it, and see what no longer happens, and what goes on. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench } from "../framework/bench";
 import { otherThan, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
@@ -7,8 +6,8 @@ import type { Lab } from "../framework/lab";
 import { isReady } from "../framework/states";
 
 type Component = "kube-scheduler" | "kube-controller-manager" | "kube-apiserver" | "etcd";
-/** How long "nothing happens" is watched. */
-const watched = 4000;
+/** How long "nothing happens" is watched, in seconds. */
+const watched = 4;
 
 /** A running server of the baseline, as the machine itself sees it. */
 interface Steady {
@@ -94,7 +93,7 @@ async function withoutScheduler(bench: Bench): Promise<void> {
   const start = await bench.disturb("the scheduler stops", () => stop(bench, "kube-scheduler"));
   const waiting = await bench.observe("a new pod", async () => {
     await bench.apply("late.yaml");
-    await sleep(watched, undefined, { signal: bench.signal });
+    await bench.pause(watched);
     return late();
   });
   bench.claim("it is stored", waiting.status.phase, "Pending");
@@ -124,7 +123,7 @@ async function withoutControllerManager(bench: Bench): Promise<void> {
     const pods = await steadyPods();
     await api.delete("Pod", pods.at(-1)!.metadata.name, namespace);
     const scaled = await api.patch("Deployment", "steady", namespace, { spec: { replicas: 3 } });
-    await sleep(watched, undefined, { signal: bench.signal });
+    await bench.pause(watched);
     return {
       generation: scaled.metadata.generation,
       deployment: await api.get("Deployment", "steady", namespace),

@@ -1,8 +1,9 @@
 /** DaemonSet: one pod per node; with a node added and removed by the stack's own worker count. */
 import type { Bench } from "../framework/bench";
-import { contains } from "../framework/expectation";
+import { atMost, contains, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
+import type { Live } from "../framework/live";
 import { labPrefix } from "../framework/manifests";
 import { conditionOf, has, isReady } from "../framework/states";
 
@@ -19,6 +20,15 @@ const runsOn = (nodes: readonly string[]) => (pods: readonly Pod[]) =>
 const pinnedTo = (pod: Pod): string | undefined =>
   pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]
     ?.matchFields?.[0]?.values?.[0];
+
+/** The most agents that one node ever had; one that is being deleted makes room already. */
+function mostPerNode(pods: Live<"Pod">): number {
+  const counts = pods.history.flatMap(({ items }) => {
+    const nodes = items.filter((pod) => !pod.metadata.deletionTimestamp).map(pinnedTo);
+    return nodes.map((node) => nodes.filter((other) => other === node).length);
+  });
+  return Math.max(...counts);
+}
 
 async function experiment(bench: Bench): Promise<void> {
   const nodes = await bench.watch("Node", { namespace: "" });
@@ -49,9 +59,14 @@ async function experiment(bench: Bench): Promise<void> {
   );
   bench.keep("tolerations that the controller adds", tolerated);
   bench.claim(
-    "it tolerates a node that is not ready, without a time limit",
-    tolerated?.includes("node.kubernetes.io/not-ready:NoExecute"),
-    true,
+    "it tolerates a node that is not ready or not reachable, without a time limit",
+    tolerated ?? [],
+    such(
+      "not-ready:NoExecute and unreachable:NoExecute",
+      (list) =>
+        list.includes("node.kubernetes.io/not-ready:NoExecute") &&
+        list.includes("node.kubernetes.io/unreachable:NoExecute"),
+    ),
   );
 
   const victim = pods.items[0]!;
@@ -113,6 +128,7 @@ async function experiment(bench: Bench): Promise<void> {
     return pods.until(`the agent of ${next} to be gone`, runsOn(workers), 90);
   });
   bench.claim("the agent went with its node, and none replaced it", nodesOf(shrunk), [...workers].sort());
+  bench.claim("agents on one node, at most, through all of this", mostPerNode(pods), atMost(1));
 }
 
 /** A node without a pod network is NotReady; a network agent must run there all the same, or it would never become Ready. */
@@ -135,8 +151,8 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
   bench.claim("the reason is the network", conditionOf(sick, "Ready")?.message ?? "", contains("network"));
   bench.claim(
     "the node is tainted not-ready",
-    (sick.spec.taints ?? []).some((t) => t.key === "node.kubernetes.io/not-ready" && t.effect === "NoSchedule"),
-    true,
+    (sick.spec.taints ?? []).map((t) => `${t.key}:${t.effect}`),
+    such("not-ready:NoSchedule", (taints) => taints.includes("node.kubernetes.io/not-ready:NoSchedule")),
   );
   const agents = await bench.api.list("Pod", { namespace: bench.namespace, labels: "app=agent" });
   const agent = agents.find((p) => p.spec.nodeName === worker);

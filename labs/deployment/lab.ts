@@ -1,6 +1,6 @@
 /** Deployment -> ReplicaSet -> Pod: a rollout, a rollback, and a rollout that is stuck. */
 import type { Bench } from "../framework/bench";
-import { atLeast, atMost } from "../framework/expectation";
+import { atLeast, atMost, between, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
@@ -12,10 +12,11 @@ type Deployment = Stored<"Deployment">;
 const oldImage = "docker.io/library/busybox:1.35";
 const newImage = "docker.io/library/busybox:1.37";
 const hashLabel = "pod-template-hash";
+const revision = "deployment.kubernetes.io/revision";
+const cause = "kubernetes.io/change-cause";
 
 const imageOf = (set: ReplicaSet): string | undefined => set.spec.template?.spec?.containers[0]?.image;
-const revisionOf = (set: ReplicaSet): string | undefined =>
-  set.metadata.annotations?.["deployment.kubernetes.io/revision"];
+const revisionOf = (set: ReplicaSet): string | undefined => set.metadata.annotations?.[revision];
 const hashOf = (set: ReplicaSet): string => set.metadata.labels?.[hashLabel] ?? "";
 
 /** As `kubectl rollout status` judges it: the controller has seen the newest template and every replica is of it. */
@@ -26,23 +27,53 @@ const rolledOut = ([web]: readonly Deployment[]): boolean =>
   web.status.replicas === web.spec.replicas &&
   web.status.availableReplicas === web.spec.replicas;
 
-/** The narrowest moments of a rollout, over every state that the API reported. */
-function extremes(pods: Live<"Pod">, since: number): { mostPods: number; fewestReady: number; moments: number } {
-  const moments = pods.history.filter((moment) => moment.at >= since);
-  const present = moments.map((moment) => moment.items.filter((pod) => !pod.metadata.deletionTimestamp));
+/** A rollout at every state that the API reported, and its narrowest moments. */
+function traced(pods: Live<"Pod">, since: number) {
+  const moments = pods.history
+    .filter((moment) => moment.at >= since)
+    .map(({ at, items }) => {
+      const present = items.filter((pod) => !pod.metadata.deletionTimestamp);
+      return { at, pods: present.length, ready: present.filter(isReady).length };
+    });
   return {
-    mostPods: Math.max(...present.map((items) => items.length)),
-    fewestReady: Math.min(...present.map((items) => items.filter(isReady).length)),
-    moments: moments.length,
+    mostPods: Math.max(...moments.map((m) => m.pods)),
+    fewestReady: Math.min(...moments.map((m) => m.ready)),
+    moments,
   };
 }
 
-/** What `kubectl rollout undo` does: the template of an old ReplicaSet, without its hash, becomes the Deployment's. */
+/** Sizes that the Deployment gave a ReplicaSet, one after another. */
+function sizes(sets: Live<"ReplicaSet">, image: string, since: number): number[] {
+  const wanted = sets.history
+    .filter((moment) => moment.at >= since && imageOf(moment.object) === image)
+    .map((moment) => moment.object.spec.replicas ?? 0);
+  return wanted.filter((size, i) => size !== wanted[i - 1]);
+}
+const falling = such<number[]>(
+  "only ever smaller, down to 0",
+  (list) => list.every((n, i) => i === 0 || n < list[i - 1]!) && list.at(-1) === 0 && list.length > 1,
+);
+const rising = such<number[]>(
+  "only ever larger, up to 3",
+  (list) => list.every((n, i) => i === 0 || n > list[i - 1]!) && list.at(-1) === 3 && list.length > 1,
+);
+
+/** What `kubectl rollout undo` does: template (without its hash) and cause of an old ReplicaSet become the Deployment's. */
 async function undo(bench: Bench, to: ReplicaSet): Promise<void> {
   const web = await bench.api.get("Deployment", "web", bench.namespace);
   const template = structuredClone(to.spec.template!);
   delete template.metadata?.labels?.[hashLabel];
-  await bench.api.replace({ ...web, apiVersion: "apps/v1", kind: "Deployment", spec: { ...web.spec, template } });
+  const metadata = {
+    ...web.metadata,
+    annotations: { ...web.metadata.annotations, [cause]: to.metadata.annotations?.[cause] ?? "" },
+  };
+  await bench.api.replace({
+    ...web,
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata,
+    spec: { ...web.spec, template },
+  });
 }
 
 async function experiment(bench: Bench): Promise<void> {
@@ -79,15 +110,20 @@ async function experiment(bench: Bench): Promise<void> {
 
   const started = bench.timeline.now();
   await bench.disturb("the image becomes 1.37", async () => {
-    await bench.api.patch("Deployment", "web", bench.namespace, container(newImage));
+    await bench.api.patch("Deployment", "web", bench.namespace, {
+      metadata: { annotations: { [cause]: "busybox 1.37" } },
+      ...container(newImage),
+    });
   });
   await bench.observe("the rollout, moment by moment", () => deployments.until("the rollout to end", rolledOut, 90));
   const second = set(newImage);
-  const seen = extremes(pods, started);
+  const seen = traced(pods, started);
   bench.keep("rollout", seen);
-  bench.claim("moments seen", seen.moments, atLeast(6));
+  bench.claim("moments seen", seen.moments.length, atLeast(6));
   bench.claim("never more pods than replicas + maxSurge", seen.mostPods, atMost(4));
   bench.claim("never fewer ready pods than replicas - maxUnavailable", seen.fewestReady, atLeast(2));
+  bench.claim("the old ReplicaSet shrinks step by step", sizes(sets, oldImage, started), falling);
+  bench.claim("while the new one grows", sizes(sets, newImage, started), rising);
   bench.claim("a new template made a new ReplicaSet", sets.items.length, 2);
   bench.claim("the new ReplicaSet has all replicas", second.spec.replicas, 3);
   bench.claim(
@@ -95,7 +131,20 @@ async function experiment(bench: Bench): Promise<void> {
     [set(oldImage).spec.replicas, imageOf(set(oldImage))],
     [0, oldImage],
   );
-  bench.claim("they are revisions 1 and 2", [revisionOf(set(oldImage)), revisionOf(second)], ["1", "2"]);
+  bench.claim(
+    "the ReplicaSets are the history: number and cause of each revision",
+    [set(oldImage), second].map((s) => [revisionOf(s), s.metadata.annotations?.[cause]]),
+    [
+      ["1", "busybox 1.35"],
+      ["2", "busybox 1.37"],
+    ],
+  );
+  const history = await bench.kubectl("rollout", "history", "deployment/web");
+  if (history)
+    bench.claim("and what kubectl rollout history shows", table(history.stdout), [
+      ["1", "busybox 1.35"],
+      ["2", "busybox 1.37"],
+    ]);
 
   await bench.disturb("scale to 4: the template does not change", async () => {
     await bench.api.patch("Deployment", "web", bench.namespace, { spec: { replicas: 4 } }, { subresource: "scale" });
@@ -114,10 +163,11 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("there is no third one", sets.items.length, 2);
   bench.claim("what was revision 1 is now revision 3", sets.items.map(revisionOf).sort(), ["2", "3"]);
   bench.claim(
-    "the Deployment is at revision 3",
-    deployments.items[0]!.metadata.annotations?.["deployment.kubernetes.io/revision"],
-    "3",
+    "it keeps its earlier number in mind",
+    back.metadata.annotations?.["deployment.kubernetes.io/revision-history"],
+    "1",
   );
+  bench.claim("the Deployment is at revision 3", deployments.items[0]!.metadata.annotations?.[revision], "3");
 
   const stuckAt = bench.timeline.now();
   await bench.disturb("a version that never becomes ready, with 6 s to make progress", async () => {
@@ -136,12 +186,25 @@ async function experiment(bench: Bench): Promise<void> {
     ),
   );
   bench.claim("the reason is the deadline", conditionOf(stuck[0]!, "Progressing")?.reason, "ProgressDeadlineExceeded");
+  // It counts from the last progress, which is when the last of the new pods was made: a little after the change.
   bench.claim(
-    "the old pods go on serving (4 replicas - maxUnavailable)",
-    extremes(pods, stuckAt).fewestReady,
-    atLeast(3),
+    "seconds from the change until that was said (progressDeadlineSeconds: 6)",
+    deployments.history.find((m) => m.at >= stuckAt && conditionOf(m.object, "Progressing")?.status === "False")!.at -
+      stuckAt,
+    between(5, 15),
   );
-  bench.claim("nothing is rolled back by itself", deployments.items[0]!.status.updatedReplicas ?? 0, atLeast(1));
+  const during = traced(pods, stuckAt);
+  bench.keep("stuck rollout", during);
+  bench.claim("the old pods go on serving (4 replicas - maxUnavailable)", during.fewestReady, atLeast(3));
+  bench.claim("and no more than one is added (maxSurge)", during.mostPods, atMost(5));
+  bench.claim(
+    "nothing is rolled back by itself: the newest template is still the broken one",
+    [
+      deployments.items[0]!.metadata.annotations?.[revision],
+      deployments.items[0]!.spec.template.spec!.containers[0]!.readinessProbe?.httpGet?.path,
+    ],
+    ["4", "/does-not-exist"],
+  );
 
   await bench.disturb("roll back, and keep only one old revision", async () => {
     await undo(bench, back);
@@ -162,6 +225,10 @@ async function experiment(bench: Bench): Promise<void> {
     1,
   );
 }
+
+/** Number and cause of each revision in the table that kubectl prints. */
+const table = (text: string): string[][] =>
+  [...text.matchAll(/^(\d+)\s+(.+?)\s*$/gm)].map(([, number, why]) => [number!, why!]);
 
 export default {
   name: "deployment",

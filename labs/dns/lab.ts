@@ -1,6 +1,7 @@
 /** How a name becomes an address: the pod's resolv.conf, the search list, CoreDNS, and what is behind it. */
+import type { Api } from "../framework/api";
 import type { Bench } from "../framework/bench";
-import { atMost, contains, lacks, such } from "../framework/expectation";
+import { atLeast, atMost, contains, lacks, such } from "../framework/expectation";
 import type { Lab } from "../framework/lab";
 import { addressesIn } from "../framework/lookup";
 import { isReady } from "../framework/states";
@@ -70,6 +71,19 @@ async function experiment(bench: Bench): Promise<void> {
     );
   });
 
+  await bench.observe("what the search list costs", async () => {
+    // Both names are the same Service; only the second is complete. Four dots are fewer than ndots, so the first is
+    // tried in every search domain before it is asked as it stands.
+    const name = `plain.${namespace}.${domain}`;
+    const inVain = async (host: string): Promise<number> => {
+      const before = await nxdomains(api);
+      await bench.exec("asker", "wget", "-qO-", "-T", "5", `http://${host}/hostname`);
+      return (await nxdomains(api)) - before;
+    };
+    bench.claim(`questions in vain before ${name} is found`, await inVain(name), atLeast(3));
+    bench.claim(`and with a dot at its end`, await inVain(`${name}.`), 0);
+  });
+
   await bench.observe("names that are not there", async () => {
     const missing = await ask(`nobody.${namespace}.${domain}.`);
     bench.claim("within the cluster: NXDOMAIN", missing.text, contains("NXDOMAIN"));
@@ -121,6 +135,18 @@ async function experiment(bench: Bench): Promise<void> {
     Math.round(bench.timeline.now() - asked),
     atMost(35),
   );
+}
+
+/** How often CoreDNS has said that there is no such name, by its own count. */
+async function nxdomains(api: Api): Promise<number> {
+  const pods = await api.list("Pod", { namespace: "kube-system", labels: "k8s-app=kube-dns" });
+  const counts = pods.map(async ({ metadata }) => {
+    const answer = await api.request("GET", `/api/v1/namespaces/kube-system/pods/${metadata.name}:9153/proxy/metrics`);
+    if (answer.status !== 200) throw new Error(`the metrics of ${metadata.name}: ${answer.status} ${answer.text}`);
+    const lines = answer.text.matchAll(/^coredns_dns_responses_total\{[^}]*rcode="NXDOMAIN"[^}]*\} (\S+)$/gm);
+    return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+  });
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
 export default {

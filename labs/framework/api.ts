@@ -71,6 +71,13 @@ export class Api {
     return new Api(config);
   }
 
+  /** The same API server, asked with a bearer token in place of the kubeconfig's own identity. The caller closes it. */
+  withToken(token: string): Api {
+    const config = new KubeConfig();
+    config.loadFromClusterAndUser(this.config.getCurrentCluster()!, { name: "token", token });
+    return new Api(config);
+  }
+
   close(): void {
     this.agent.destroy();
   }
@@ -93,7 +100,7 @@ export class Api {
 
   /** The body of an answer in another encoding, such as application/vnd.kubernetes.protobuf. @throws ApiError */
   async bytes(path: string, accept: string): Promise<Buffer> {
-    const response = await this.open("GET", path, { accept });
+    const response = await this.open("GET", path, { accept, signal: AbortSignal.timeout(15_000) });
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);

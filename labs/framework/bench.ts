@@ -1,4 +1,5 @@
 /** The bench that a lab works on: its phases, its claims, and everything that it may touch, with a way back. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Where, WriteOptions } from "./api";
 import type { Cluster } from "./cluster";
 import { command, type CommandResult } from "./command";
@@ -123,6 +124,11 @@ export class Bench {
     return until(what, look, wanted, { within, signal: this.signal });
   }
 
+  /** Lets time pass, where the claim is that nothing happens meanwhile. @throws what interrupted the lab. */
+  async pause(seconds: number): Promise<void> {
+    await sleep(seconds * 1000, undefined, { signal: this.signal }).catch(() => this.signal.throwIfAborted());
+  }
+
   /** Standard output of a command in a pod of the lab. @throws Error where it ends with another code than 0. */
   async exec(pod: string, ...command: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
@@ -132,6 +138,7 @@ export class Bench {
 
   /** Runs kubectl as a reader would, in the lab's namespace; undefined where this machine has none. */
   async kubectl(...args: readonly string[]): Promise<CommandResult | undefined> {
+    this.signal.throwIfAborted();
     if (!this.cluster.kubectl) return undefined;
     const { path, kubeconfig } = this.cluster.kubectl;
     return command(path, ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args], { signal: this.signal });

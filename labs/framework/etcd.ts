@@ -1,4 +1,4 @@
-/** etcd, asked on its own machine with its own certificates. Read only: the labs change etcd through the API alone. */
+/** etcd, asked on its own machine with its own certificates. Read only: what is written goes through the API. */
 import type { Nodes } from "./nodes";
 
 const files = "--cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem";
@@ -48,6 +48,15 @@ export class Etcd {
       modRevision: kv.mod_revision,
       version: kv.version,
     };
+  }
+
+  /** The entries below a prefix, as text for a person. */
+  async values(prefix: string): Promise<Readonly<Record<string, string>>> {
+    const answer = await this.json<RangeAnswer>(`get ${quoted(prefix)} --prefix -w json`);
+    const decoded = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
+    return Object.fromEntries(
+      (answer.kvs ?? []).map((kv) => [decoded(kv.key).toString("utf8"), printable(decoded(kv.value))]),
+    );
   }
 
   /** Keys below a prefix. */

@@ -15,10 +15,14 @@ import type {
   V1Namespace,
   V1Node,
   V1ObjectMeta,
+  V1PersistentVolume,
+  V1PersistentVolumeClaim,
   V1Pod,
   V1PriorityClass,
   V1ReplicaSet,
   V1ResourceQuota,
+  V1Role,
+  V1RoleBinding,
   V1Secret,
   V1Service,
   V1ServiceAccount,
@@ -41,10 +45,14 @@ export interface Kinds {
   LimitRange: V1LimitRange;
   Namespace: V1Namespace;
   Node: V1Node;
+  PersistentVolume: V1PersistentVolume;
+  PersistentVolumeClaim: V1PersistentVolumeClaim;
   Pod: V1Pod;
   PriorityClass: V1PriorityClass;
   ReplicaSet: V1ReplicaSet;
   ResourceQuota: V1ResourceQuota;
+  Role: V1Role;
+  RoleBinding: V1RoleBinding;
   Secret: V1Secret;
   Service: V1Service;
   ServiceAccount: V1ServiceAccount;
@@ -100,10 +108,14 @@ export const kinds: Readonly<Record<Kind, Place>> = {
   LimitRange: namespaced("v1", "limitranges"),
   Namespace: clusterWide("v1", "namespaces"),
   Node: clusterWide("v1", "nodes"),
+  PersistentVolume: clusterWide("v1", "persistentvolumes"),
+  PersistentVolumeClaim: namespaced("v1", "persistentvolumeclaims"),
   Pod: namespaced("v1", "pods"),
   PriorityClass: clusterWide("scheduling.k8s.io/v1", "priorityclasses"),
   ReplicaSet: namespaced("apps/v1", "replicasets"),
   ResourceQuota: namespaced("v1", "resourcequotas"),
+  Role: namespaced("rbac.authorization.k8s.io/v1", "roles"),
+  RoleBinding: namespaced("rbac.authorization.k8s.io/v1", "rolebindings"),
   Secret: namespaced("v1", "secrets"),
   Service: namespaced("v1", "services"),
   ServiceAccount: namespaced("v1", "serviceaccounts"),

@@ -37,7 +37,12 @@ export class Nodes {
     const input =
       options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
     const { timeoutSeconds = 30 } = options;
-    const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], { input, timeoutSeconds });
+    // Out of Ctrl-C's reach: a change must not be cut in half, and what puts it back even less.
+    const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], {
+      input,
+      timeoutSeconds,
+      detached: true,
+    });
     if (result.code === 255 || result.code === -1)
       throw new Error(`ssh ${node}: ${result.stderr.trim() || "no answer"}`);
     return result;

@@ -30,7 +30,6 @@ export async function runLabs(
   cluster: Cluster,
   progress: Progress,
   interrupted: AbortSignal,
-  onResult: (results: readonly LabResult[]) => Promise<void> = () => Promise.resolve(),
 ): Promise<LabResult[]> {
   const results: LabResult[] = [];
   for (const [i, lab] of labs.entries()) {
@@ -39,7 +38,6 @@ export async function runLabs(
     const result = await runLab(lab, cluster, progress, interrupted);
     progress.verdict(result);
     results.push(result);
-    await onResult(results);
   }
   return results;
 }

@@ -47,6 +47,7 @@ const states: { [K in Kind]?: (object: Of<K>) => string } = {
         : `${j.status.active ?? 0} active, ${j.status.succeeded ?? 0} ok`,
   CronJob: (c) => (c.spec.suspend ? "Suspended" : `${c.status.active?.length ?? 0} active`),
   Node: (n) => (has(n, "Ready") ? "Ready" : "NotReady") + (n.spec.unschedulable ? ", cordoned" : ""),
+  PersistentVolumeClaim: (c) => c.status.phase ?? "Pending",
   ResourceQuota: (q) =>
     Object.entries(q.status.used ?? {})
       .map(([k, v]) => `${k}=${v}`)

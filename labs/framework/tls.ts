@@ -1,6 +1,6 @@
 /** What a server really serves: the certificates of a TLS handshake, taken through a machine of the cluster. */
 import { X509Certificate } from "node:crypto";
-import { connect } from "node:tls";
+import { connect, type DetailedPeerCertificate } from "node:tls";
 import type { Nodes } from "./nodes";
 
 /** A certificate as it was served, in the terms of its extensions. */
@@ -13,33 +13,73 @@ export interface Served {
   readonly usages: readonly string[];
   readonly isCa: boolean;
   readonly validTo: string;
-  readonly x509: X509Certificate;
+}
+
+/** What came of a handshake. */
+export interface Handshake extends Served {
+  /** Subjects from the leaf up, as far as what was served and the given authority lead. */
+  readonly chain: readonly string[];
+  /** Whether TLS itself verified the chain up to the given authority. */
+  readonly trusted: boolean;
 }
 
 const usages: Readonly<Record<string, string>> = { "1.3.6.1.5.5.7.3.1": "server", "1.3.6.1.5.5.7.3.2": "client" };
 
-/** Certificate of host:port as `via` sees it. Nothing is verified here: that is what the lab does. */
-export async function servedBy(nodes: Nodes, via: string, host: string, port: number): Promise<Served> {
+/**
+ * Certificate of host:port as `via` sees it.
+ * @param authority the only certificate that is trusted; without one nothing is. Either way the handshake goes on: what
+ *   it shows is judged by the lab.
+ */
+export async function servedBy(
+  nodes: Nodes,
+  via: string,
+  host: string,
+  port: number,
+  authority?: X509Certificate,
+): Promise<Handshake> {
   const tunnel = nodes.tunnel(via, host, port);
   try {
-    const pem = await new Promise<X509Certificate>((resolve, reject) => {
+    return await new Promise<Handshake>((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error(`no TLS handshake with ${host}:${port} through ${via} in 10 s`)),
         10_000,
       );
-      tunnel.on("error", reject);
-      const socket = connect({ socket: tunnel, rejectUnauthorized: false, servername: "kubernetes" }, () => {
+      const fail = (error: Error): void => {
         clearTimeout(timer);
-        const certificate = socket.getPeerX509Certificate();
-        if (certificate) resolve(certificate);
-        else reject(new Error(`${host}:${port} served no certificate`));
+        reject(new Error(`${host}:${port} through ${via}: ${error.message}`));
+      };
+      tunnel.on("error", fail);
+      const options = {
+        socket: tunnel,
+        ca: authority ? [authority.toString()] : [],
+        rejectUnauthorized: false,
+        servername: "kubernetes",
+        checkServerIdentity: () => undefined, // the names are the lab's to judge
+      };
+      const socket = connect(options, () => {
+        clearTimeout(timer);
+        const leaf = socket.getPeerCertificate(true);
+        // Typed as if there always were one; without a certificate the object is empty.
+        if (!(leaf.raw as Buffer | undefined)) return fail(new Error("no certificate was served"));
+        resolve({ ...describe(new X509Certificate(leaf.raw)), chain: chainOf(leaf), trusted: socket.authorized });
       });
-      socket.on("error", reject);
+      socket.on("error", fail);
     });
-    return describe(pem);
   } finally {
     tunnel.destroy();
   }
+}
+
+/** Subjects from a leaf to the last issuer that is known; a root is its own issuer. */
+function chainOf(leaf: DetailedPeerCertificate): string[] {
+  const chain: DetailedPeerCertificate[] = [];
+  for (
+    let next: DetailedPeerCertificate | undefined = leaf;
+    next?.raw && !chain.some((known) => known.fingerprint256 === next?.fingerprint256);
+    next = next.issuerCertificate
+  )
+    chain.push(next);
+  return chain.map((certificate) => oneLine(new X509Certificate(certificate.raw).subject));
 }
 
 /** A certificate in the report's terms. Pure. */
@@ -54,7 +94,6 @@ export function describe(x509: X509Certificate): Served {
     usages: (x509.keyUsage ?? []).map((oid) => usages[oid] ?? oid).sort(),
     isCa: x509.ca,
     validTo: new Date(x509.validTo).toISOString(),
-    x509,
   };
 }
 

@@ -1,7 +1,7 @@
 /** What can be selected by, and what cannot; and what a label change does to a pod that a controller counts. */
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
-import { contains } from "../framework/expectation";
+import { contains, otherThan } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import { isReady } from "../framework/states";
@@ -38,7 +38,14 @@ async function experiment(bench: Bench): Promise<void> {
     bench.claim(`-l '${selector}'`, await names({ labels: selector }), [...predicted]);
 
   await bench.observe("annotations hold what labels may not", async () => {
-    bench.claim("an annotation cannot be selected by", await names({ labels: "example.com/owner=ada" }), []);
+    const annotated = await api.get("Pod", "web-prod", namespace);
+    bench.claim(
+      "an annotation that is there cannot be selected by",
+      [annotated.metadata.annotations?.["example.com/owner"], await names({ labels: "example.com/owner=ada" })],
+      ["ada", []],
+    );
+    const spaced = await refusal(api.list("Pod", { namespace, labels: "note=any text" }));
+    bench.claim("a selector with what no label can hold is refused", spaced?.status, 400);
     const long = { metadata: { labels: { note: "x".repeat(64) }, annotations: { note: "x".repeat(64) } } };
     const refused = await refusal(api.patch("Pod", "tool", namespace, long, { dryRun: true }));
     bench.claim(
@@ -46,13 +53,12 @@ async function experiment(bench: Bench): Promise<void> {
       [refused?.status, refused?.message.includes("must be no more than 63")],
       [422, true],
     );
-    const annotated = await api.patch("Pod", "tool", namespace, {
-      metadata: { annotations: { note: "any text: 日本, {}, spaces " } },
-    });
+    const note = `any text: 日本, {}, spaces, and ${"more ".repeat(20)}`;
+    await api.patch("Pod", "tool", namespace, { metadata: { annotations: { note } } });
     bench.claim(
-      "an annotation takes any text",
-      annotated.metadata.annotations?.["note"],
-      "any text: 日本, {}, spaces ",
+      "an annotation takes any text, also a long one",
+      (await api.get("Pod", "tool", namespace)).metadata.annotations?.["note"],
+      note,
     );
   });
 
@@ -76,6 +82,12 @@ async function experiment(bench: Bench): Promise<void> {
     );
     const setBased = await refusal(api.list("Pod", { namespace, fields: "status.phase in (Running)" }));
     bench.claim("field selectors know no sets", setBased?.status, 400);
+    const status = await refusal(api.list("ConfigMap", { namespace, fields: "status.phase=Running" }));
+    bench.claim(
+      "and each kind has its own: a ConfigMap has no phase",
+      [status?.status, status?.message.includes('"status.phase" is not a known field selector')],
+      [400, true],
+    );
   });
 
   await bench.observe("a namespace is a scope for names", async () => {
@@ -96,11 +108,9 @@ async function experiment(bench: Bench): Promise<void> {
       data: { in: "there" },
     });
     bench.claim("a name is taken once in a namespace", second?.reason, "AlreadyExists");
-    bench.claim(
-      "and free in another",
-      (await api.get("ConfigMap", "twin", other)).metadata.uid === twin.metadata.uid,
-      false,
-    );
+    const there = await api.get("ConfigMap", "twin", other);
+    bench.claim("and free in another: another object", there.metadata.uid, otherThan(twin.metadata.uid));
+    bench.claim("each with its own content", [twin.data?.["in"], there.data?.["in"]], ["here", "there"]);
     const everywhere = await api.list("ConfigMap", { fields: "metadata.name=twin" });
     bench.claim(
       "a list over all namespaces finds both",
@@ -112,8 +122,10 @@ async function experiment(bench: Bench): Promise<void> {
       (await api.get("Namespace", other)).metadata.labels?.["kubernetes.io/metadata.name"],
       other,
     );
-    const nodes = await api.list("Node");
-    bench.claim("a node is in no namespace", nodes[0]!.metadata.namespace === undefined, true);
+    const [node] = await api.list("Node");
+    bench.claim("a node is in no namespace", node!.metadata.namespace ?? "none", "none");
+    const within = await api.request("GET", `/api/v1/namespaces/${namespace}/nodes/${node!.metadata.name}`);
+    bench.claim("and is not found in one", within.status, 404);
   });
 
   await adoption(bench);

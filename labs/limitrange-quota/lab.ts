@@ -10,14 +10,16 @@ type Resources = Readonly<Record<"requests" | "limits", Readonly<Record<string, 
 
 async function experiment(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
-  const pod = (name: string, resources?: Partial<Resources>): Manifest => {
+  /** The pod of the manifest under a name, with one container for each of these sizes. */
+  const pod = (name: string, ...sizes: (Partial<Resources> | undefined)[]): Manifest => {
     const [template] = bench.manifests("pod.yaml");
-    const spec = template!["spec"] as { containers: object[] };
-    return {
-      ...template!,
-      metadata: { ...template!.metadata, name },
-      spec: { ...spec, containers: [{ ...spec.containers[0], ...(resources ? { resources } : {}) }] },
-    };
+    const spec = template!["spec"] as { containers: { name: string }[] };
+    const containers = (sizes.length ? sizes : [undefined]).map((resources, i) => ({
+      ...spec.containers[0]!,
+      ...(i ? { name: `${spec.containers[0]!.name}-${i}` } : {}),
+      ...(resources ? { resources } : {}),
+    }));
+    return { ...template!, metadata: { ...template!.metadata, name }, spec: { ...spec, containers } };
   };
 
   await bench.baseline("without rules a pod that asks for nothing gets nothing", async () => {
@@ -91,7 +93,31 @@ async function experiment(bench: Bench): Promise<void> {
     await api.delete("Pod", "one", namespace, { graceSeconds: 0 });
     await quotas.until("its share to be free again", ([q]) => q?.status.used?.["pods"] === "2", 30);
   });
+  const sum = await refusal(
+    api.create(pod("fat", { limits: { cpu: "100m", memory: "256Mi" } }, { limits: { cpu: "100m", memory: "256Mi" } })),
+  );
+  bench.claim(
+    "one pod, but 512Mi: the sum is what counts, though each container is within its own limits",
+    [sum?.status, /requested: .*?$/.exec(sum?.message ?? "")?.[0]],
+    [403, "requested: requests.memory=512Mi, used: requests.memory=64Mi, limited: requests.memory=512Mi"],
+  );
   bench.claim("now the fourth fits", (await api.create<"Pod">(pod("four"))).metadata.name, "four");
+
+  const map = (name: string) => bench.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } });
+  const counted = (await quotas.until("ConfigMaps to be counted", ([q]) => q?.status.used !== undefined, 10))[0]!;
+  const already = Number(counted.status.used?.["count/configmaps"]);
+  await bench.disturb(
+    `as many ConfigMaps as the quota allows: ${5 - already} beside the ${already} that is there`,
+    async () => {
+      for (let i = already; i < 5; i++) await map(`map-${i}`);
+    },
+  );
+  const oneMore = await refusal(map("one-more"));
+  bench.claim(
+    "objects of any kind can be counted: one more is refused",
+    [oneMore?.status, /requested: .*?$/.exec(oneMore?.message ?? "")?.[0]],
+    [403, "requested: count/configmaps=1, used: count/configmaps=5, limited: count/configmaps=5"],
+  );
 
   await bench.disturb("a Deployment of four in the full namespace", () => bench.apply("deployment.yaml"));
   const greedy = await bench.observe("nobody gets a 403, so where is it said?", () =>

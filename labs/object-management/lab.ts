@@ -62,7 +62,8 @@ async function imperative(bench: Bench): Promise<void> {
 
 /** The same, as typed: kubectl's own bookkeeping in an annotation. */
 async function withKubectl(bench: Bench): Promise<void> {
-  const file = join(labsDir, "object-management", "manifests", "settings.yaml");
+  const folder = join(labsDir, "object-management", "manifests");
+  const file = join(folder, "settings.yaml");
   const create = await bench.kubectl("create", "-f", file);
   if (!create) return bench.keep("kubectl", "not found on this machine: its claims were left out");
   const settings = () => bench.api.get("ConfigMap", "settings", bench.namespace);
@@ -87,6 +88,53 @@ async function withKubectl(bench: Bench): Promise<void> {
     );
     const unchanged = await bench.kubectl("apply", "-f", file);
     bench.claim("apply may be repeated", unchanged?.stdout.trim(), "configmap/settings unchanged");
+  });
+  await bench.observe("three sides: what was asked, what is asked now, what is there", async () => {
+    await bench.api.patch("ConfigMap", "settings", bench.namespace, { data: { note: "by another hand" } });
+    await bench.kubectl("apply", "-f", join(folder, "settings-later.yaml"));
+    bench.claim(
+      "apply removes what it had asked for and asks no more, and leaves what others wrote",
+      (await settings()).data,
+      { language: "et", note: "by another hand" },
+    );
+    await bench.kubectl("replace", "-f", file);
+    bench.claim("replace leaves nothing but the file", (await settings()).data, { currency: "EUR" });
+  });
+  await aFolder(bench, folder);
+}
+
+/** Declarative by the folder: what is in it is made or changed, what is not is left alone. */
+async function aFolder(bench: Bench, folder: string): Promise<void> {
+  const namespace = await bench.makeNamespace("folder");
+  const kubectl = async (...args: string[]) => (await bench.kubectl("--namespace", namespace, ...args))!;
+  const shop = join(folder, "shop.yaml");
+  await bench.observe("kubectl apply -f with a whole folder", async () => {
+    const made = await kubectl("apply", "-f", folder);
+    bench.claim("everything in it is made", made.stdout.trim().split("\n").sort(), [
+      "configmap/settings configured",
+      "configmap/settings created",
+      "configmap/shop-settings created",
+      "deployment.apps/shop-web created",
+      "service/shop-web created",
+    ]);
+  });
+  await bench.disturb("a command changes what a file describes, without the file", async () => {
+    const scaled = await kubectl("scale", "deployment/shop-web", "--replicas=2");
+    bench.claim("the command is obeyed", scaled.stdout.trim(), "deployment.apps/shop-web scaled");
+  });
+  await bench.observe("kubectl diff, and the next apply", async () => {
+    const diff = await kubectl("diff", "-f", shop);
+    bench.claim(
+      "diff tells that the cluster has drifted from the file (exit code 1)",
+      [diff.code, diff.stdout.split("\n").filter((line) => /^[-+]\s+replicas:/.test(line))],
+      [1, ["-  replicas: 2", "+  replicas: 1"]],
+    );
+    await kubectl("apply", "-f", shop);
+    bench.claim(
+      "apply takes the command back: that is what mixing the two brings",
+      (await bench.api.get("Deployment", "shop-web", namespace)).spec.replicas,
+      1,
+    );
   });
 }
 

@@ -1,6 +1,6 @@
 /** A packet's way from pod to pod, and through a Service: every hop read where it happens. */
 import type { Bench } from "../framework/bench";
-import { contains, otherThan, such } from "../framework/expectation";
+import { contains, oneOf, otherThan, such } from "../framework/expectation";
 import type { Manifest, Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
@@ -13,8 +13,12 @@ interface Route {
   readonly gateway?: string;
 }
 
+const askMode = "curl -sf -m 3 http://127.0.0.1:10249/proxyMode";
 /** Rules of kube-proxy in the mode in which it runs. */
-const listRules = `if [ "$(curl -s -m 3 http://127.0.0.1:10249/proxyMode)" = nftables ]; then nft list table ip kube-proxy; else iptables-save -t nat; fi`;
+const listRules = `mode=$(${askMode}) || exit 1
+if [ "$mode" = nftables ]; then nft list table ip kube-proxy; else iptables-save -t nat; fi`;
+/** What is there of each mode's rules for the Services of this lab, whoever wrote it. */
+const countRules = `echo "$(iptables-save -t nat | grep -c -- '-A KUBE-SVC-.*lab-packet-path/')" "$(nft list table ip kube-proxy 2>/dev/null | grep -c 'chain service-.*lab-packet-path/')"`;
 
 async function experiment(bench: Bench): Promise<void> {
   const { nodes } = bench;
@@ -102,7 +106,8 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
   const written = await bench.observe("kube-proxy's rules on the client's node", () =>
     bench.until("the rules to lead to two endpoints", inRules, (found) => found.length === 2, 20),
   );
-  bench.keep("kube-proxy mode", (await nodes.output(near, "curl -s -m 3 http://127.0.0.1:10249/proxyMode")).trim());
+  const mode = (await nodes.output(near, askMode)).trim();
+  bench.keep("kube-proxy mode", mode);
   bench.claim("they lead to exactly the addresses of the EndpointSlice", written, endpoints(slices.items));
 
   const answers = await bench.observe("forty connections to the Service", async () =>
@@ -128,6 +133,30 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
       "both take part, 40 in all",
       (c) => c["server-0"] > 0 && c["server-1"] > 0 && c["server-0"] + c["server-1"] === 40,
     ),
+  );
+
+  const other = mode === "nftables" ? "iptables" : "nftables";
+  await bench.disturb(`kube-proxy on ${near} runs in its other mode, ${other}`, () => inMode(bench, near, other));
+  const rewritten = await bench.observe("the rules, in the other form", () =>
+    bench.until("the rules to lead to two endpoints again", inRules, (found) => found.length === 2, 30),
+  );
+  bench.claim("they lead to the same addresses", rewritten, endpoints(slices.items));
+  const [iptables = 0, nftables = 0] = (await nodes.output(near, countRules)).trim().split(" ").map(Number);
+  bench.claim(
+    "in one form only: the other mode's rules were taken away",
+    { iptables: iptables > 0, nftables: nftables > 0 },
+    { iptables: other === "iptables", nftables: other === "nftables" },
+  );
+  bench.claim(
+    "and the Service answers as before",
+    (await wget(`http://${clusterIp}/hostname`)).stdout,
+    oneOf("server-0", "server-1"),
+  );
+  await bench.disturb(`it goes back to ${mode}`, () => bench.takeBack());
+  bench.claim(
+    "where the addresses are again the same",
+    await bench.until("the rules to lead to two endpoints", inRules, (found) => found.length === 2, 30),
+    endpoints(slices.items),
   );
 
   await bench.disturb("one server goes", async () => {
@@ -163,6 +192,21 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     ),
   );
   bench.claim("is reached now", later.stdout, "server-0");
+}
+
+/** Restarts a machine's kube-proxy with its own configuration in another mode; a drop-in under /run names the altered copy. */
+async function inMode(bench: Bench, node: string, mode: string): Promise<void> {
+  const copy = "/run/lab-kube-proxy.yaml";
+  const dropIn = "/run/systemd/system/kube-proxy.service.d";
+  const restart = "systemctl daemon-reload && systemctl restart kube-proxy";
+  await bench.onNode(node, `kube-proxy's mode on ${node}`, {
+    change: `set -e
+sed 's/^mode: .*/mode: ${mode}/' /var/lib/kube-proxy/config.yaml > ${copy}
+mkdir -p ${dropIn}
+printf '[Service]\\nExecStart=\\nExecStart=%s --config=${copy}\\n' "$(command -v kube-proxy)" > ${dropIn}/lab.conf
+${restart}`,
+    undo: `rm -rf ${dropIn} ${copy}; ${restart}`,
+  });
 }
 
 /** Whether an IPv4 address is in a network of whole bytes, such as 10.200.0.0/24. */

@@ -29,15 +29,23 @@ function viaIptables(rules: string, clusterIp: string, port: number): string[] {
     .flatMap((line) => /--to-destination (\S+)/.exec(line)?.[1] ?? []);
 }
 
-/** map service-ips: address . tcp . port : goto service-x;  chain service-x: goto endpoint-y;  chain endpoint-y: dnat to <endpoint>. */
+/**
+ * map service-ips: address . tcp . port : goto service-x;  chain service-x: dnat by lot to <endpoint> . <port>, or, where
+ * a client stays with its endpoint (session affinity), goto endpoint-y;  chain endpoint-y: dnat to <endpoint>.
+ */
 function viaNftables(rules: string, clusterIp: string, port: number): string[] {
   const service = new RegExp(`${clusterIp.replaceAll(".", "\\.")} \\. tcp \\. ${port} : goto (\\S+?)[,\\s}]`).exec(
     rules,
   )?.[1];
   if (!service) return [];
-  return [...chainOf(rules, service).matchAll(/goto (endpoint-[^\s,}]+)/g)].flatMap(
-    ([, endpoint]) => /dnat to (\S+)/.exec(chainOf(rules, endpoint!))?.[1] ?? [],
-  );
+  const chain = chainOf(rules, service);
+  const lots = /dnat ip to numgen random mod \d+ map \{([^}]*)\}/.exec(chain)?.[1] ?? "";
+  return [
+    ...[...lots.matchAll(/: (\S+) \. (\d+)/g)].map(([, address, port]) => `${address}:${port}`),
+    ...[...chain.matchAll(/goto (endpoint-[^\s,}]+)/g)].flatMap(
+      ([, endpoint]) => /dnat to (\S+)/.exec(chainOf(rules, endpoint!))?.[1] ?? [],
+    ),
+  ];
 }
 
 /** The body of a chain of an nftables listing. */

@@ -64,8 +64,8 @@ export function page(report: Report): string {
                   <th scope="col">Lab</th>
                   <th scope="col">Part</th>
                   <th scope="col">Verdict</th>
-                  <th scope="col">Claims</th>
-                  <th scope="col">Duration</th>
+                  <th scope="col" class="number">Claims</th>
+                  <th scope="col" class="number">Duration</th>
                 </tr>
               </thead>
               <tbody>
@@ -108,16 +108,16 @@ function labSection(lab: LabResult): Html {
         <figcaption>${legendList}</figcaption>
       </figure>`
     }
-    ${lab.claims.length > 0 && claimsTable(lab.claims)}
     ${
       lab.steps.length > 0 &&
       html`<details>
-        <summary>Steps</summary>
+        <summary>The ${lab.steps.length} steps, as numbered in the chart</summary>
         <ol>
           ${lab.steps.map((s) => html`<li>${s.phase}: ${s.title} <span class="soft">(${s.seconds.toFixed(1)} s${s.ok ? "" : ", failed"})</span></li>`)}
         </ol>
       </details>`
     }
+    ${lab.claims.length > 0 && claimsTable(lab.claims)}
     ${
       Object.keys(lab.evidence).length > 0 &&
       html`<details>
@@ -129,7 +129,11 @@ function labSection(lab: LabResult): Html {
 }
 
 const legendList = html`<ul class="legend">
-  ${legend.map(([fill, meaning]) => html`<li><i style="background:${fill}"></i>${meaning}</li>`)}
+  ${Object.entries(legend).map(
+    ([what, meanings]) =>
+      html`<li class="what">${what}</li>
+        ${meanings.map(([fill, meaning]) => html`<li><i style="background:${fill}"></i>${meaning}</li>`)}`,
+  )}
 </ul>`;
 
 const claimsTable = (claims: readonly Claim[]): Html =>

@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checked } from "../framework/api";
 import type { Bench } from "../framework/bench";
-import { contains, such } from "../framework/expectation";
+import { contains, oneOf, such } from "../framework/expectation";
 import { type Manifest, pathOf, type Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
 import { labsDir } from "../framework/manifests";
 import { millicores, requestedOn } from "../framework/quantity";
 import { conditionOf, isReady } from "../framework/states";
-import { scoresOf, winners } from "./log";
+import { scoresOf, sumsOf, winners } from "./log";
 
 type Pod = Stored<"Pod">;
 type PodSpec = Readonly<Record<string, unknown>>;
@@ -78,7 +78,7 @@ async function filtering(bench: Bench, pods: Live<"Pod">, workers: number): Prom
 /** Of the nodes that pass, the highest score wins: seen in the log of a second scheduler that logs everything. */
 async function scoring(bench: Bench, pods: Live<"Pod">, workers: readonly string[]): Promise<void> {
   const controller = bench.nodes.controllers[0]!;
-  const [loaded, free] = workers as [string, string];
+  const [loaded, ...free] = workers as readonly [string, ...string[]];
   await bench.disturb("a second scheduler starts, with two profiles and a talkative log", () =>
     bench.onNode(controller, "the second scheduler", {
       change: `cat > ${config} <<'END_OF_CONFIG'
@@ -102,7 +102,7 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
       (lines) => Object.keys(scoresOf(lines, `${bench.namespace}/${name}`).final).length >= workers.length,
       20,
     );
-    return { node: pods.named(name)!.spec.nodeName!, scores: scoresOf(text, `${bench.namespace}/${name}`) };
+    return { node: pods.named(name)!.spec.nodeName!, text, scores: scoresOf(text, `${bench.namespace}/${name}`) };
   };
   const spread = await bench.observe("profile spread places a pod", () => place("spread", "spread"));
   bench.keep("scores of profile spread", spread.scores);
@@ -112,19 +112,29 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
     such(`includes ${spread.node}`, (best) => best.includes(spread.node)),
   );
   bench.claim(
+    "the final score of each node is what its plugins gave it, added up",
+    spread.scores.final,
+    sumsOf(spread.scores),
+  );
+  bench.claim(
     "NodeResourcesFit scores the emptier node higher",
     spread.scores.byPlugin["NodeResourcesFit"] ?? {},
-    such(`${free} above ${loaded}`, (s) => (s[free] ?? 0) > (s[loaded] ?? 0)),
+    such(`${free.join(", ")} above ${loaded}`, (s) => free.every((node) => (s[node] ?? 0) > (s[loaded] ?? 0))),
   );
-  bench.claim("so it is the less loaded one", spread.node, free);
+  bench.claim("so it is the less loaded one", spread.node, oneOf(...free));
+  bench.claim(
+    "having chosen, the scheduler binds: its log says so",
+    /"Attempting to bind pod to node".* node="([^"]+)"/.exec(spread.text)?.[1],
+    spread.node,
+  );
   const again = await bench.observe("and another one", () => place("spread-again", "spread"));
-  bench.claim("not in turns: the next goes to the same node", again.node, free);
+  bench.claim("not in turns: the next does not go to the loaded one either", again.node, oneOf(...free));
   const pack = await bench.observe("profile pack places a pod", () => place("pack", "pack"));
   bench.keep("scores of profile pack", pack.scores);
   bench.claim(
     "MostAllocated scores the fuller node higher",
     pack.scores.byPlugin["NodeResourcesFit"] ?? {},
-    such(`${loaded} above ${free}`, (s) => (s[loaded] ?? 0) > (s[free] ?? 0)),
+    such(`${loaded} above ${free.join(", ")}`, (s) => free.every((node) => (s[loaded] ?? 0) > (s[node] ?? 0))),
   );
   bench.claim("so it is the loaded one", pack.node, loaded);
   await bench.disturb("the second scheduler stops", () => bench.takeBack());
@@ -135,10 +145,7 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
 
 /** Binding is one small write, which anyone with the right may make. */
 async function binding(bench: Bench, pods: Live<"Pod">, worker: string): Promise<void> {
-  await bench.observe("a pod whose scheduler does not run", async () => {
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    await pods.catchUp();
-  });
+  await bench.observe("a pod whose scheduler does not run", () => bench.pause(2));
   const unheard = pods.named("unheard")!;
   bench.claim("nobody has even looked at it", [unheard.status.phase, unheard.status.conditions ?? []], ["Pending", []]);
   await bench.disturb("we bind it ourselves", async () => {

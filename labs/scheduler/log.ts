@@ -4,7 +4,7 @@
 export interface Scores {
   /** Final score by node: the sum over all plugins, weighted. */
   readonly final: Readonly<Record<string, number>>;
-  /** Score by plugin and node, before weighting. */
+  /** Score by plugin and node, weighted. */
   readonly byPlugin: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
@@ -28,6 +28,14 @@ export function scoresOf(log: string, pod: string): Scores {
     else if (line.includes("final score for pod")) final[node] = score;
   }
   return { final, byPlugin };
+}
+
+/** What the plugins gave each node, added up. */
+export function sumsOf({ byPlugin }: Scores): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const scores of Object.values(byPlugin))
+    for (const [node, score] of Object.entries(scores)) sums[node] = (sums[node] ?? 0) + score;
+  return sums;
 }
 
 /** Nodes with the highest score. */

@@ -25,16 +25,17 @@ function order(pods: Live<"Pod">, type: "ADDED" | "DELETED", since: number): { n
 }
 
 async function experiment(bench: Bench): Promise<void> {
-  const pods = await bench.watch("Pod");
+  const pods = await bench.watch("Pod", { labels: "app=db" });
   await bench.watch("StatefulSet");
   const addressOf = (name: string): string => pods.named(name)?.status.podIP ?? "";
-  const resolve = async (from: string, name: string): Promise<string[]> => {
+  const lookup = async (from: string, name: string): Promise<string[]> => {
     const { stdout } = await bench.api.exec(from, bench.namespace, [
       "nslookup",
-      `${name}.db.${bench.namespace}.svc.cluster.local`,
+      `${name}.${bench.namespace}.svc.cluster.local`,
     ]);
     return addressesIn(stdout);
   };
+  const resolve = (from: string, name: string): Promise<string[]> => lookup(from, `${name}.db`);
 
   await bench.baseline("three pods are Ready", async () => {
     await bench.apply("db.yaml");
@@ -71,13 +72,18 @@ async function experiment(bench: Bench): Promise<void> {
     inside.addresses,
     names.map((name) => [addressOf(name)]),
   );
+  bench.claim("the Service's own name is all of them", await lookup("db-0", "db"), names.map(addressOf).sort());
 
   const old = pods.named("db-1")!;
-  await bench.disturb("db-1 must leave its node: the node is tainted and the pod deleted", async () => {
+  const setTaint = async (on: boolean): Promise<void> => {
     const node = await bench.api.get("Node", old.spec.nodeName!);
+    const others = (node.spec.taints ?? []).filter((t) => t.key !== taint.key);
     await bench.api.patch("Node", node.metadata.name, undefined, {
-      spec: { taints: [...(node.spec.taints ?? []), taint] },
+      spec: { taints: on ? [...others, taint] : others },
     });
+  };
+  await bench.disturb("db-1 must leave its node: the node is tainted and the pod deleted", async () => {
+    await setTaint(true);
     await bench.api.delete("Pod", "db-1", bench.namespace);
   });
   await bench.observe("a db-1 comes back elsewhere", () =>
@@ -107,6 +113,7 @@ async function experiment(bench: Bench): Promise<void> {
   );
   bench.claim("db-1.db is the new address", now, [addressOf("db-1")]);
   bench.keep("seconds until DNS followed", Math.round((bench.timeline.now() - asked) * 10) / 10);
+  await bench.disturb("the taint is removed", () => setTaint(false));
 
   await bench.disturb("an update with partition 2 touches db-2 alone", async () => {
     const patch = {
@@ -135,6 +142,63 @@ async function experiment(bench: Bench): Promise<void> {
     { name: "db-1", readyThen: ["db-0"] },
     { name: "db-0", readyThen: [] },
   ]);
+  await storage(bench);
+}
+
+/** A volume follows the name, not the pod: the claim outlives each pod, and even the scaling to 0. */
+async function storage(bench: Bench): Promise<void> {
+  const { api, namespace, cluster } = bench;
+  if (!cluster.nodes) return bench.keep("storage", "left out: it needs a folder on a machine, and none can be reached");
+  const node = cluster.nodes.workers[0]!;
+  const pods = await bench.watch("Pod", { labels: "app=keeper" });
+  const claims = await bench.watch("PersistentVolumeClaim");
+  const keeper = (items: readonly Pod[]): boolean => items.length === 1 && items.every(isReady);
+  const read = () => bench.exec("keeper-0", "cat", "/data/note");
+
+  await bench.disturb(`a volume on ${node}, and a StatefulSet with a claim template`, async () => {
+    const path = "/var/lib/lab-statefulset";
+    await bench.onNode(node, `the folder ${path} on ${node}`, { change: `mkdir -p ${path}`, undo: `rm -rf ${path}` });
+    await bench.apply("volumes.yaml", (object) => {
+      if (object.kind !== "PersistentVolume") return;
+      const terms = [{ matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: [node] }] }];
+      object["spec"] = { ...(object["spec"] as object), nodeAffinity: { required: { nodeSelectorTerms: terms } } };
+    });
+    await pods.until("keeper-0 to be Ready", keeper, 60);
+  });
+  const [claim] = claims.items;
+  bench.claim(
+    "the claim is named after template and pod, and bound to the volume",
+    [claim?.metadata.name, claim?.status.phase, claim?.spec.volumeName],
+    ["data-keeper-0", "Bound", "lab-statefulset"],
+  );
+  bench.claim("the pod was placed where its volume is", pods.named("keeper-0")!.spec.nodeName, node);
+
+  const old = pods.named("keeper-0")!;
+  await bench.disturb("keeper-0 writes a note and is deleted", async () => {
+    await bench.exec("keeper-0", "sh", "-c", `echo 'written by ${old.metadata.uid}' > /data/note`);
+    await api.delete("Pod", "keeper-0", namespace);
+  });
+  await bench.observe("the next keeper-0", () =>
+    pods.until("it to be Ready", (items) => keeper(items) && items[0]!.metadata.uid !== old.metadata.uid, 60),
+  );
+  bench.claim("another pod", pods.named("keeper-0")!.metadata.uid, otherThan(old.metadata.uid));
+  bench.claim("that reads what the one before it wrote", (await read()).trim(), `written by ${old.metadata.uid}`);
+
+  const scale = (replicas: number) => api.patch("StatefulSet", "keeper", namespace, { spec: { replicas } });
+  await bench.disturb("scale to 0", async () => {
+    await scale(0);
+    await pods.until("keeper-0 to be gone", (items) => items.length === 0, 30);
+  });
+  bench.claim(
+    "the claim stays, and is the same",
+    [claims.named("data-keeper-0")?.metadata.uid, claims.named("data-keeper-0")?.status.phase],
+    [claim?.metadata.uid, "Bound"],
+  );
+  await bench.disturb("scale to 1", async () => {
+    await scale(1);
+    await pods.until("keeper-0 to be Ready", keeper, 60);
+  });
+  bench.claim("the note is still there", (await read()).trim(), `written by ${old.metadata.uid}`);
 }
 
 export default {

@@ -42,10 +42,29 @@ const nftables = `table ip kube-proxy {
 }
 `;
 
+const nftablesByLot = `table ip kube-proxy {
+	map service-ips {
+		type ipv4_addr . inet_proto . inet_service : verdict
+		comment "ClusterIP, ExternalIP and LoadBalancer IP traffic"
+		elements = { 10.32.0.10 . tcp . 53 : goto service-NWB-kube-system/kube-dns/tcp/dns-tcp,
+			     10.32.0.77 . tcp . 80 : goto service-X3-lab-packet-path/server/tcp/ }
+	}
+
+	chain service-X3-lab-packet-path/server/tcp/ {
+		meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 10.200.0.5 . 8080, 1 : 10.200.1.6 . 8080 }
+	}
+
+	chain service-NWB-kube-system/kube-dns/tcp/dns-tcp {
+		meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.200.0.2 . 53 }
+	}
+}
+`;
+
 describe("kube-proxy's rules", () => {
   it.each([
     ["iptables", iptables],
-    ["nftables", nftables],
+    ["nftables", nftablesByLot],
+    ["nftables with session affinity", nftables],
   ])("lead from the Service's address to its endpoints in mode %s", (_mode, rules) => {
     expect(endpointsOf(rules, "10.32.0.77", 80)).toEqual(["10.200.0.5:8080", "10.200.1.6:8080"]);
     expect(endpointsOf(rules, "10.32.0.77", 81)).toEqual([]);

@@ -77,6 +77,16 @@ describe("the page", () => {
   it("has predicted beside observed", () => {
     expect(text).toMatch(/<code>≤ 1<\/code>[\s\S]{0,80}<code>2<\/code>/);
   });
+  it("shows objects only as long as they were watched: until everything is put back", () => {
+    const restored = lab("four", {
+      steps: [
+        { phase: "disturb", title: "add", at: 1, seconds: 2, ok: true },
+        { phase: "restore", title: "everything", at: 8, seconds: 4, ok: true },
+      ],
+    });
+    expect(page({ ...report, labs: [restored] })).toContain("Pod a: Ready, 3.0 to 8.0 s");
+    expect(page({ ...report, labs: [lab("five")] })).toContain("Pod a: Ready, 3.0 to 12.0 s");
+  });
   it("draws a timeline where something was seen, and none for a skipped lab", () => {
     expect(text.match(/aria-label="Timeline of/g)).toHaveLength(2);
     expect(text).toContain("Pod a");
