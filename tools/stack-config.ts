@@ -81,15 +81,31 @@ export function checkedConfig(stack: string, overrides: Overrides = {}): Config 
   return parsed.config;
 }
 
-/** Merges a stack's file with overrides into the file that Pulumi is given. Pure. */
+/** Whether a stack's file holds encrypted values, which only its own salt opens. */
+const hasSecrets = ({ config = {} }: StackFile): boolean =>
+  Object.values(config).some((value) => typeof value === "object" && value !== null && "secure" in value);
+
+/**
+ * Merges a stack's file with overrides into the file that Pulumi is given. Pure. A salt that Pulumi wrote into the committed
+ * file without need may be of another passphrase by now, so it counts only where something is encrypted with it.
+ */
 export function mergeStackFile(committed: StackFile, earlier: StackFile | undefined, overrides: Overrides): StackFile {
-  const config: Record<string, unknown> = { ...committed.config };
+  const { encryptionsalt: own, ...rest } = committed;
+  const config: Record<string, unknown> = { ...rest.config };
   for (const [key, value] of Object.entries(overrides)) {
     if (value === undefined) delete config[`${project}:${key}`];
     else config[`${project}:${key}`] = value;
   }
-  const encryptionsalt = committed.encryptionsalt ?? earlier?.encryptionsalt;
-  return { ...committed, ...(encryptionsalt ? { encryptionsalt } : {}), config };
+  const encryptionsalt = hasSecrets(committed) ? own : earlier?.encryptionsalt;
+  return { ...rest, ...(encryptionsalt ? { encryptionsalt } : {}), config };
+}
+
+/** Takes the salt of a former stack out of a stack's file, where nothing in it is encrypted; the rest stays as it is. */
+export async function forgetSalt(stack: string): Promise<void> {
+  const path = committedFile(stack);
+  const file = read(path);
+  if (!file?.encryptionsalt || hasSecrets(file)) return;
+  await writeFile(path, readFileSync(path, "utf8").replace(/^encryptionsalt: .*\n?/m, ""));
 }
 
 /** Writes the effective file of a stack and returns its path. */

@@ -3,11 +3,11 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execa, type ExecaChildProcess } from "execa";
+import { execa } from "execa";
 import { startTime } from "../cloud/process";
 import { UserError } from "../cloud/errors";
 import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
-import { localPort, type Overrides, writeEffectiveFile } from "./stack-config";
+import { forgetSalt, localPort, type Overrides, writeEffectiveFile } from "./stack-config";
 import type { Toolchain } from "./toolchain";
 
 /** A node as the stack's output `nodes` lists it. */
@@ -32,9 +32,6 @@ export interface StackOutputs {
   readonly certificateExpiry: Readonly<Record<string, string>>;
   readonly proofs: Readonly<Record<string, string>>;
 }
-
-/** What the last command changed, by operation: {create: 3, same: 80}. */
-export type Changes = Readonly<Record<string, number>>;
 
 export class Stack {
   /** Folder of the stack's files: .lab/<name>. */
@@ -88,7 +85,8 @@ export class Stack {
 
   /**
    * Makes the stack. Pulumi writes the salt of its secrets into the stack's file beside Pulumi.yaml: for a local stack that
-   * is a copy, so that the committed file stays as it is; Pulumi makes a new salt where the file it is given has none.
+   * is a copy, so that the committed file stays as it is; Pulumi makes a new salt where the file it is given has none. A salt
+   * that a plain `pulumi preview` left there for a stack before this one would be refused from now on.
    */
   private async init(): Promise<void> {
     const args = ["stack", "init", this.name, "--no-select"];
@@ -96,6 +94,7 @@ export class Stack {
       await this.pulumi(args, { quiet: true, stackFlag: false });
       return;
     }
+    await forgetSalt(this.name);
     const cwd = mkdtempSync(join(tmpdir(), "kfs-stack-"));
     try {
       copyFileSync(join(root, "Pulumi.yaml"), join(cwd, "Pulumi.yaml"));
@@ -103,12 +102,6 @@ export class Stack {
     } finally {
       rmSync(cwd, { recursive: true, force: true });
     }
-  }
-
-  /** What `pulumi preview` would change, by operation. */
-  async plannedChanges(): Promise<Changes> {
-    const text = await this.pulumi(["preview", "--json"], { quiet: true });
-    return (JSON.parse(text) as { changeSummary: Changes }).changeSummary;
   }
 
   async outputs(): Promise<StackOutputs> {
@@ -142,18 +135,6 @@ export class Stack {
   /** Whether the stack exists in its backend. */
   async exists(): Promise<boolean> {
     return (await this.siblings()).some((stack) => stack.name === this.name);
-  }
-
-  /** Starts a Pulumi command as a child that the caller may kill; its output goes to `log`. */
-  spawn(args: readonly string[]): ExecaChildProcess {
-    return execa(this.toolchain.pulumi, this.command(args), {
-      cwd: root,
-      env: this.environment(),
-      all: true,
-      reject: false,
-      detached: true,
-      stdin: "ignore",
-    });
   }
 
   private command(args: readonly string[], stackFlag = true): string[] {

@@ -1,13 +1,13 @@
 /** What a run needs beside the checkout's own packages: Pulumi with its plugins, kubectl, releases and images. */
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { images, releases } from "../bootstrap/versions";
+import { images, kubernetesBinaries, releases } from "../bootstrap/versions";
 import { cacheRoot } from "../cloud/cache";
 import { ensureImages } from "../cloud/images/containers";
 import { ensureEngine } from "../cloud/plugins";
 import { ensureReleases, mirrorPath } from "../cloud/releases";
 import { labDir, stackDir } from "./places";
-import { checkedConfig, type Overrides } from "./stack-config";
+import { checkedConfig, localPort, type Overrides } from "./stack-config";
 
 /** Executables of the reader's machine, and the environment in which Pulumi runs. */
 export interface Toolchain {
@@ -53,8 +53,11 @@ export async function ensureImagesFor(names: readonly string[]): Promise<string>
 
 /** kubectl of a stack's own version, linked into the stack's folder of executables; its path. */
 export async function ensureKubectl(stack: string): Promise<string> {
-  const { kubectl } = releases(checkedConfig(stack), host);
-  const mirror = await ensureReleases([kubectl], host);
+  const all = releases(checkedConfig(stack), host);
+  const { kubectl } = all;
+  // a local stack has the whole release by now; for one on AWS, kubectl alone is fetched
+  const wanted = localPort(stack) === undefined ? [kubectl] : kubernetesBinaries.map((name) => all[name]);
+  const mirror = await ensureReleases(wanted, host);
   const link = join(stackBin(stack), "kubectl");
   await mkdir(stackBin(stack), { recursive: true });
   await rm(link, { force: true });

@@ -27,6 +27,7 @@ def apply() -> None:
     images_load_in_every_region()
     vpcs_do_not_overlap_the_host()
     load_balancers_have_addresses()
+    load_balancers_may_have_no_targets()
     target_health_is_measured()
 
 
@@ -158,6 +159,21 @@ def load_balancers_have_addresses() -> None:
     elbv2.ELBv2Backend.create_load_balancer = create_load_balancer
     elbv2.ELBv2Backend.delete_load_balancer = delete_load_balancer
     elbv2.FakeLoadBalancer.availability_zones = property(availability_zones)
+
+
+def load_balancers_may_have_no_targets() -> None:
+    """Asked for the target groups of a balancer that has none yet, moto knows no such group; EC2 answers an empty list."""
+    describe = elbv2.ELBv2Backend.describe_target_groups
+
+    def describe_target_groups(self, load_balancer_arn, target_group_arns, names):
+        try:
+            return describe(self, load_balancer_arn, target_group_arns, names)
+        except elbv2.TargetGroupNotFoundError:
+            if load_balancer_arn:
+                return []
+            raise
+
+    elbv2.ELBv2Backend.describe_target_groups = describe_target_groups
 
 
 def highest_free_address(subnet) -> str:

@@ -4,6 +4,7 @@ import {
   CreateLoadBalancerCommand,
   CreateTargetGroupCommand,
   DeleteLoadBalancerCommand,
+  DescribeTargetGroupsCommand,
   DescribeTargetHealthCommand,
   RegisterTargetsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
@@ -68,6 +69,9 @@ beforeAll(async () => {
   );
   arn = created.LoadBalancers![0]!.LoadBalancerArn!;
   name = created.LoadBalancers![0]!.DNSName!;
+  // before it has a listener it sends nothing anywhere, and the cloud can be looked at all the same
+  const { TargetGroups } = await balancing.send(new DescribeTargetGroupsCommand({ LoadBalancerArn: arn }));
+  expect(TargetGroups ?? []).toEqual([]);
   const DefaultActions = [{ Type: "forward" as const, TargetGroupArn: targetGroup }];
   await balancing.send(new CreateListenerCommand({ LoadBalancerArn: arn, Protocol: "TCP", Port: 80, DefaultActions }));
   const Targets = ids.map((Id) => ({ Id }));

@@ -17,11 +17,18 @@ describe("the effective configuration of a stack", () => {
     expect(mergeStackFile(committed, earlier, {}).config).toEqual(committed.config);
   });
 
-  test("keeps the salt of the secrets, and the committed file's own before any other", () => {
+  test("keeps the salt of the stack's own secrets", () => {
     expect(mergeStackFile(committed, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe("v1:old");
-    expect(
-      mergeStackFile({ ...committed, encryptionsalt: "v1:own" }, { encryptionsalt: "v1:old" }, {}).encryptionsalt,
-    ).toBe("v1:own");
+  });
+
+  test("takes a salt from the committed file where something is encrypted with it, and only there", () => {
+    const secret = { "kubernetes-from-scratch:encryptionKey": { secure: "v1:..." } };
+    const salt = (config: Record<string, unknown>, earlier?: string) =>
+      mergeStackFile({ encryptionsalt: "v1:own", config }, { ...(earlier && { encryptionsalt: earlier }) }, {})
+        .encryptionsalt;
+    expect(salt(secret, "v1:old")).toBe("v1:own");
+    expect(salt(committed.config, "v1:old")).toBe("v1:old");
+    expect(salt(committed.config)).toBeUndefined();
   });
 
   test("drops a key that is overridden with undefined, and leaves the committed object alone", () => {
