@@ -79,17 +79,17 @@ export const failures: readonly Failure[] = [
     quorum: "kept",
     run: (lab) =>
       whileWriting(lab, async (writer) => {
-        await lab.script("controller-2", toSmallDisk);
-        await healthy(lab);
-        await lab.script("controller-2", "dd if=/dev/zero of=/var/lib/etcd/fill bs=16k 2>/dev/null || true");
-        await eventually("etcd runs out of space", 120, async () => {
-          const log = await lab.ssh("controller-2", "sudo journalctl -u etcd -n 200 --no-pager -o cat");
-          return log.includes("no space left on device") ? { done: undefined } : { saw: log.slice(-300) };
+        await lab.script("controller-2", toFullDisk);
+        await lab.script("controller-0", bigWrites);
+        await eventually("etcd ends for want of space", 120, async () => {
+          const log = await lab.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
+          const saw = await lab.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
+          return Number(saw) > 0 && log.includes("no space left on device") ? { done: undefined } : { saw };
         });
         await until(writer, writer.count + 40);
-        await lab.script("controller-2", "rm /var/lib/etcd/fill");
+        await lab.script("controller-2", "mount -o remount,size=1g /var/lib/etcd.small");
         await healthy(lab);
-        await lab.script("controller-2", fromSmallDisk);
+        await lab.script("controller-2", fromFullDisk);
         await healthy(lab);
       }),
   },
@@ -198,16 +198,22 @@ export const failures: readonly Failure[] = [
   },
 ];
 
-/** etcd's data on a disk that has little room left. Moved while etcd is stopped: a member must not forget what it wrote. */
-const toSmallDisk = `
+/** etcd's data on a full disk. It moves while etcd is stopped, here and back: a member must not forget what it wrote. */
+const toFullDisk = `
 systemctl stop etcd
 mkdir /var/lib/etcd.small
-mount -t tmpfs -o size=$(($(du -sm /var/lib/etcd | cut -f 1) + 8))m,mode=0700 small /var/lib/etcd.small
+mount -t tmpfs -o size=$(($(du -sm /var/lib/etcd | cut -f 1) + 4))m,mode=0700 small /var/lib/etcd.small
 cp -a /var/lib/etcd/. /var/lib/etcd.small/
-chown etcd:etcd /var/lib/etcd.small
+cat /dev/zero 2>/dev/null >/var/lib/etcd.small/fill || true
 mount --bind /var/lib/etcd.small /var/lib/etcd
-systemctl start etcd`;
-const fromSmallDisk = `
+systemctl start --no-block etcd`;
+/** More than etcd has made room for ahead, in its log and in its database: 80 MB. */
+const bigWrites = `
+head -c 750000 /dev/urandom | base64 -w 0 >/run/big
+for n in $(seq 80); do ${etcdctl} put "drill/big-$n" </run/big >/dev/null; done
+${etcdctl} del --prefix drill/ >/dev/null
+rm /run/big`;
+const fromFullDisk = `
 systemctl stop etcd
 umount /var/lib/etcd
 rm -rf /var/lib/etcd/member
