@@ -14,6 +14,8 @@ type Fault = (path: string, transfer: number) => "cut" | "corrupted" | undefined
 let fault: Fault;
 const transfers = new Map<string, number>();
 
+const neverRight: Fault = (path) => (path.endsWith("/kube-apiserver") ? "corrupted" : undefined);
+
 /** The mirror as it is, behind a line that does harm. */
 const line = createServer((asked, answer) => {
   if (!asked.socket.remoteAddress?.includes(`${at.network}.`)) answer.destroy();
@@ -48,6 +50,9 @@ function pass(asked: IncomingMessage, answer: ServerResponse): void {
 beforeAll(async () => {
   line.listen(mirrorPort);
   await once(line, "listening");
+  // downloads begin with the machines, so that is when they are harmed for the first time
+  fault = neverRight;
+  await lab.make("up", { args: ["STAGE=machines"] });
 });
 
 beforeEach(() => transfers.clear());
@@ -58,7 +63,6 @@ afterAll(async () => {
 });
 
 test("a file that is never right is refused, in words that name it, and does not run", async () => {
-  fault = (path) => (path.endsWith("/kube-apiserver") ? "corrupted" : undefined);
   const output = await lab.make("up", { args: ["STAGE=control-plane"], reject: false });
   expect(output).toMatch(/kube-apiserver: three downloads, none with the published SHA-256 [0-9a-f]{64}/);
   expect((await lab.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);

@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 
-PTRACE_POKEDATA, PTRACE_DETACH, PTRACE_SEIZE = 5, 17, 0x4206
+PTRACE_POKEDATA, PTRACE_CONT, PTRACE_DETACH, PTRACE_SEIZE = 5, 7, 17, 0x4206
 PTRACE_O_TRACEEXEC, PTRACE_EVENT_EXEC = 0x10, 4
 PR_SET_PTRACER, PR_SET_PTRACER_ANY, WALL = 0x59616D61, 2**64 - 1, 0x40000000
 AT_SYSINFO_EHDR, SHT_DYNSYM = 33, 11
@@ -63,9 +63,10 @@ def offset_at_exec(pid: int, seconds: int, ready: int) -> None:
     """Follows a process into its next program, sets that one's clock off, and lets it go."""
     ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXEC)
     os.write(ready, b"!")
-    _, status = os.waitpid(pid, WALL)
-    if status >> 16 != PTRACE_EVENT_EXEC:
-        raise ChildProcessError(f"the program was not started (status {status:#x})")
+    while (status := os.waitpid(pid, WALL)[1]) >> 16 != PTRACE_EVENT_EXEC:
+        if not os.WIFSTOPPED(status):
+            raise ChildProcessError(f"the program was not started (status {status:#x})")
+        ptrace(PTRACE_CONT, pid, 0, os.WSTOPSIG(status))  # a signal on its way, such as that of the child that has ended
     code = clock_gettime(seconds)
     address, size = vdso_function(pid, b"__vdso_clock_gettime")
     if size < len(code):
