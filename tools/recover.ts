@@ -36,16 +36,17 @@ const order = [
   "key-pair",
 ];
 
-/** Every identifier that a deployment knows: ids, and the other ids that EC2 gives the same thing. Pure. */
+/**
+ * Every text in what a deployment's resources are known to be. It holds every identifier that belongs to one of them: its own,
+ * and those of what came with it, such as an instance's volume, which carries the stack's tags as well. Pure.
+ */
 export function knownIds(deployment: Deployment): Set<string> {
   const ids = new Set<string>();
-  for (const { id, outputs } of deployment.resources ?? []) {
-    for (const value of [
-      id,
-      ...["allocationId", "keyPairId", "securityGroupRuleId", "arn"].map((key) => outputs?.[key]),
-    ])
-      if (typeof value === "string") ids.add(value);
-  }
+  const collect = (value: unknown): void => {
+    if (typeof value === "string") ids.add(value);
+    else if (typeof value === "object" && value !== null) Object.values(value).forEach(collect);
+  };
+  for (const { id, outputs } of deployment.resources ?? []) collect([id, outputs]);
   return ids;
 }
 

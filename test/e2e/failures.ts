@@ -91,6 +91,7 @@ export const failures: readonly Failure[] = [
         await healthy(lab);
         await lab.script("controller-2", fromFullDisk);
         await healthy(lab);
+        await lab.script("controller-0", giveSpaceBack);
       }),
   },
   {
@@ -177,13 +178,13 @@ export const failures: readonly Failure[] = [
         expect(refusal).toContain("restore-etcd.sh");
         const snapshot = await lab.ssh(
           "controller-0",
-          `${etcdctl} snapshot save /run/snapshot.db >/dev/null 2>&1 && sudo base64 /run/snapshot.db`,
+          `${etcdctl} snapshot save /run/snapshot.db >/dev/null 2>&1 && sudo gzip -c /run/snapshot.db | base64`,
         );
         const machines = ["controller-0", ...lost];
         const address = (index: number): string => `${lab.at.network}.${index + 1}.${11 + index}`;
         const cluster = machines.map((name, index) => `${name}=${address(index)}`).join(",");
         for (const [index, name] of machines.entries()) {
-          await lab.ssh(name, "base64 -d | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
+          await lab.ssh(name, "base64 -d | gunzip | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
           await lab.script(
             name,
             `/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db ${name} ${address(index)} ${lab.at.stack} ${cluster} && rm /run/snapshot.db`,
@@ -213,6 +214,11 @@ head -c 750000 /dev/urandom | base64 -w 0 >/run/big
 for n in $(seq 80); do ${etcdctl} put "drill/big-$n" </run/big >/dev/null; done
 ${etcdctl} del --prefix drill/ >/dev/null
 rm /run/big`;
+/** Forgets what was written and deleted, in all members. */
+const giveSpaceBack = `
+revision=$(${etcdctl} get / -w json | sed 's/.*"revision":\\([0-9]*\\).*/\\1/')
+${etcdctl} compact --physical "$revision"
+${etcdctl} defrag --cluster`;
 const fromFullDisk = `
 systemctl stop etcd
 umount /var/lib/etcd

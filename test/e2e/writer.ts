@@ -132,7 +132,8 @@ export class Writer {
   }
 
   private async list(): Promise<string[]> {
-    for (let tries = 0; tries < 300; tries++) {
+    const end = Date.now() + 150_000;
+    while (Date.now() < end) {
       const answer = await this.attempt("GET", "?resourceVersion=", undefined, 10_000);
       if (answer.status === 200)
         return (JSON.parse(answer.body) as { items: { metadata: { name: string } }[] }).items.map(

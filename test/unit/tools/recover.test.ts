@@ -7,6 +7,7 @@ const deployment = {
     { urn: "u2", type: "aws:ec2/eip:Eip", id: "eipalloc-1", outputs: { allocationId: "eipalloc-1" } },
     { urn: "u3", type: "aws:ec2/keyPair:KeyPair", id: "stack-key", outputs: { keyPairId: "key-1" } },
     { urn: "u4", type: "pulumi:pulumi:Stack" },
+    { urn: "u5", type: "aws:ec2/instance:Instance", id: "i-1", outputs: { rootBlockDevice: { volumeId: "vol-1" } } },
   ],
 };
 
@@ -16,6 +17,7 @@ describe("what an interrupted run left behind", () => {
       { type: "vpc", id: "vpc-2" },
       { type: "vpc", id: "vpc-1" },
       { type: "key-pair", id: "key-1" },
+      { type: "volume", id: "vol-1" },
       { type: "subnet", id: "subnet-9" },
       { type: "instance", id: "i-9" },
       { type: "elastic-ip", id: "eipalloc-1" },
@@ -36,7 +38,9 @@ describe("what was lost", () => {
   });
 
   test("are the machines of the state that do not live any more, by name", () => {
-    const state = { resources: [...deployment.resources, instance("worker-0", "i-1"), instance("worker-1", "i-2")] };
+    const state = {
+      resources: [...deployment.resources.slice(0, 4), instance("worker-0", "i-1"), instance("worker-1", "i-2")],
+    };
     expect(lostMachines(state, new Set(["i-1", "i-9"]))).toEqual(["worker-1"]);
     expect(lostMachines(state, new Set(["i-1", "i-2"]))).toEqual([]);
   });
