@@ -92,6 +92,7 @@ export function machineStep(spec: ClusterSpec, machine: Machine): Step {
       : [
           publicFile("/etc/modules-load.d/kubernetes.conf", "overlay\nbr_netfilter\nnf_conntrack\n"),
           publicFile("/etc/sysctl.d/99-kubernetes.conf", asset("manifests/sysctl.conf")),
+          publicFile("/etc/systemd/logind.conf.d/zz-kubernetes.conf", asset("manifests/logind.conf")),
         ];
   return {
     name: "machine",
@@ -109,6 +110,7 @@ export function machineStep(spec: ClusterSpec, machine: Machine): Step {
       ...library,
       ...etcd,
       ...kernel,
+      publicFile("/etc/systemd/timesyncd.conf.d/amazon.conf", asset("manifests/timesyncd.conf")),
       publicFile("/etc/kubernetes-from-scratch/releases", `${releaseLines(spec, machine, releaseOrder[role])}\n`),
       // cloud-init would write the hosts file anew at every boot
       publicFile(

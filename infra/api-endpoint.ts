@@ -44,7 +44,8 @@ export class ApiEndpoint extends pulumi.ComponentResource {
         })),
         tags,
       },
-      { parent: this },
+      // AWS makes a load balancer that faces the internet only where there is a way to it.
+      { parent: this, dependsOn: network.internet },
     );
     const targets = new aws.lb.TargetGroup(
       "api",

@@ -99,17 +99,16 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
   ];
 }
 
-/** Where release files, packages and images come from: the mirrors, or HTTPS anywhere and the Debian archive's HTTP. */
+/**
+ * Where release files, packages and images come from: HTTPS anywhere, the Debian archive's HTTP, and mirrors. No mirror
+ * stands in for the Debian archive, whose packages an image may lack.
+ */
 function downloads(spec: ClusterSpec, group: Group): { cidr: string; port: number }[] {
   const sources = [
-    ...(spec.mirror
-      ? [source(spec.mirror)]
-      : [
-          { cidr: world, port: 443 },
-          { cidr: world, port: 80 },
-        ]),
-    // HAProxy comes as a package: its machine runs no containers.
-    ...(group === "balancer" ? [] : [spec.registryMirror ? source(spec.registryMirror) : { cidr: world, port: 443 }]),
+    { cidr: world, port: 443 },
+    { cidr: world, port: 80 },
+    // HAProxy comes as a package: its machine downloads nothing else.
+    ...(group === "balancer" ? [] : [spec.mirror, spec.registryMirror].filter((url) => url !== undefined).map(source)),
   ];
   const unique = [...new Map(sources.map((each) => [`${each.cidr} ${each.port}`, each])).values()];
   const alreadyOpen = (network: string) => group !== "balancer" && contains(cidr(spec.vpcCidr), cidr(network));

@@ -3,13 +3,15 @@
  *
  * - An engine was killed: what it had begun to create may exist without being in the state. Such orphans are found (by this
  *   stack's tags, or by the inputs of the operation that was under way) and deleted, and the pending operations are cleared,
- *   so that the same command goes on without a duplicate.
+ *   so that the same command goes on without a duplicate. On AWS, where somebody else's stack may have the same name, nothing
+ *   is deleted unless ORPHANS=delete says so.
  * - A machine was lost: the state has an instance that does not exist any more. The state is refreshed, so that the same
- *   command makes a new one.
+ *   command makes a new one. Likewise where machines have got other public addresses since, by a stop and a start.
  * @see https://www.pulumi.com/docs/support/troubleshooting/common-issues/interrupted-updates/
  */
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as elb from "@aws-sdk/client-elastic-load-balancing-v2";
+import { UserError } from "../cloud/errors";
 import { project } from "./places";
 import type { Deployment, Stack, StateResource } from "./stack";
 import { stackConfig } from "./stack-config";
@@ -57,12 +59,29 @@ export function orphans(tagged: readonly Orphan[], known: ReadonlySet<string>): 
     .sort((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
 }
 
-/** Machines of a deployment that do not live any more, by name. Pure. */
-export function lostMachines(deployment: Deployment, alive: ReadonlySet<string>): string[] {
-  return (deployment.resources ?? [])
-    .filter(({ type, id }) => type === "aws:ec2/instance:Instance" && id !== undefined && !alive.has(id))
-    .map(({ urn }) => urn.split("::").pop() ?? urn);
+/** Instances of a deployment: the machine's name, the instance's id, and the public address that the state has. Pure. */
+function instances(deployment: Deployment): { name: string; id: string; publicIp: unknown }[] {
+  return (deployment.resources ?? []).flatMap(({ type, urn, id, outputs }) =>
+    type === "aws:ec2/instance:Instance" && id !== undefined
+      ? [{ name: urn.split("::").pop() ?? urn, id, publicIp: outputs?.["publicIp"] }]
+      : [],
+  );
 }
+
+/** Machines of a deployment that do not live any more, by name. Pure. */
+export function lostMachines(deployment: Deployment, alive: Live): string[] {
+  return instances(deployment).flatMap(({ name, id }) => (alive.has(id) ? [] : [name]));
+}
+
+/** Machines that have another public address than the state says, by name. Pure. */
+export function movedMachines(deployment: Deployment, alive: Live): string[] {
+  return instances(deployment).flatMap(({ name, id, publicIp }) =>
+    alive.has(id) && (alive.get(id) ?? "") !== (publicIp ?? "") ? [name] : [],
+  );
+}
+
+/** Live instances: id -> public address. */
+type Live = ReadonlyMap<string, string | undefined>;
 
 /** What carries a stack's tags and is in no state, in the order in which it can be deleted. */
 export async function strays(stack: Stack): Promise<Orphan[]> {
@@ -72,28 +91,41 @@ export async function strays(stack: Stack): Promise<Orphan[]> {
 /** Brings a stack whose last operation was interrupted, or whose machines were lost, back to a state from which to go on. */
 export async function recover(stack: Stack): Promise<void> {
   const deployment = await stack.state();
-  await undoInterrupted(stack, deployment);
-  if (!lostMachines(deployment, new Set()).length) return; // it has no machines: the cloud need not be asked
-  const lost = lostMachines(deployment, await new CloudOf(stack).liveInstances());
-  if (!lost.length) return;
-  console.log(`These machines are lost: ${lost.join(", ")}. Reading what really exists into the state.`);
+  const pending = deployment.pending_operations ?? [];
+  // a local cloud is this checkout's own, and cheap to ask; a kill may come before an operation is noted down
+  if (pending.length || stack.localPort) await undoInterrupted(stack, deployment);
+  if (!instances(deployment).length) return;
+  const alive = await new CloudOf(stack).liveInstances();
+  const lost = lostMachines(deployment, alive);
+  // machines of a local stack are dialled at their private addresses
+  const moved = stack.localPort ? [] : movedMachines(deployment, alive);
+  if (lost.length) console.log(`These machines are lost: ${lost.join(", ")}.`);
+  if (moved.length) console.log(`These machines have other public addresses than before: ${moved.join(", ")}.`);
+  if (!lost.length && !moved.length) return;
+  console.log("Reading what really exists into the state.");
   await stack.refresh();
 }
 
 async function undoInterrupted(stack: Stack, deployment: Deployment): Promise<void> {
   const pending = deployment.pending_operations ?? [];
-  if (pending.length === 0) return;
-  console.log(
-    `The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`,
-  );
   const cloud = new CloudOf(stack);
+  if (pending.length)
+    console.log(
+      `The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`,
+    );
   for (const operation of pending)
     if (operation.type === "creating") await cloud.undo(operation.resource, knownIds(deployment));
-  for (const orphan of await strays(stack)) {
+  const found = await strays(stack);
+  if (found.length && !stack.localPort && process.env["ORPHANS"] !== "delete")
+    throw new UserError(
+      `These carry the tags of stack ${stack.name} and are in no state: ${found.map(({ id }) => id).join(", ")}.`,
+      `Look at them. If nobody else has a stack of that name in this account and region, delete them and go on: ORPHANS=delete make up STACK=${stack.name}`,
+    );
+  for (const orphan of found) {
     console.log(`  deleting ${orphan.type} ${orphan.id}, which is in no state`);
-    await cloud.remove(orphan);
+    await ignoring(/NotFound/, cloud.remove(orphan));
   }
-  await stack.importState({ ...deployment, pending_operations: [] });
+  if (pending.length) await stack.importState({ ...deployment, pending_operations: [] });
 }
 
 class CloudOf {
@@ -213,7 +245,8 @@ class CloudOf {
         await this.ec2.send(new ec2.DeleteSubnetCommand({ SubnetId: id }));
         return;
       case "security-group":
-        await this.ec2.send(new ec2.DeleteSecurityGroupCommand({ GroupId: id }));
+        // the VPC's default group goes with the VPC
+        await ignoring(/CannotDelete/, this.ec2.send(new ec2.DeleteSecurityGroupCommand({ GroupId: id })));
         return;
       case "vpc":
         await this.ec2.send(new ec2.DeleteVpcCommand({ VpcId: id }));
@@ -245,13 +278,14 @@ class CloudOf {
     await this.ec2.send(new ec2.DeleteInternetGatewayCommand({ InternetGatewayId: id }));
   }
 
-  /** Ids of the instances that are neither terminated nor about to be. */
-  async liveInstances(): Promise<Set<string>> {
-    const ids = new Set<string>();
+  /** The instances that are neither terminated nor about to be. */
+  async liveInstances(): Promise<Live> {
+    const alive = new Map<string, string | undefined>();
     for await (const page of ec2.paginateDescribeInstances({ client: this.ec2 }, {}))
       for (const instance of page.Reservations?.flatMap((reservation) => reservation.Instances ?? []) ?? [])
-        if (!["terminated", "shutting-down"].includes(instance.State?.Name ?? "")) ids.add(instance.InstanceId ?? "");
-    return ids;
+        if (!["terminated", "shutting-down"].includes(instance.State?.Name ?? ""))
+          alive.set(instance.InstanceId ?? "", instance.PublicIpAddress);
+    return alive;
   }
 }
 

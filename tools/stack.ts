@@ -1,6 +1,15 @@
 /** One Pulumi stack, driven by the Pulumi command line: the same commands that a user types. */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -179,6 +188,7 @@ export class Stack {
           `Another Pulumi command (process ${lock.pid}, since ${lock.timestamp}) is working on stack ${this.name}. Wait for it to end.`,
         );
       console.log(`  The last run was interrupted (process ${lock.pid} is gone): releasing its lock.`);
+      endProvidersWithoutEngine();
       await this.pulumi(["cancel", "--yes"], { quiet: true });
     }
   }
@@ -201,6 +211,22 @@ export interface StateResource {
 /** Whether a live process of this id is Pulumi's; one that ended and was not waited for yet counts as gone. */
 function isPulumi(pid: number): boolean {
   return startTime(pid) !== undefined && readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("pulumi");
+}
+
+/**
+ * A killed engine's providers live on for a moment, and may still create what nobody would know of. Ends those of this
+ * checkout's stacks: their engine was the parent, so that they are children of process 1 now.
+ */
+function endProvidersWithoutEngine(): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
+    try {
+      const [, name, parent] = /\((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+      if (!name?.startsWith("pulumi-resource") || parent !== "1") continue;
+      if (readFileSync(`/proc/${pid}/environ`, "utf8").includes(`PULUMI_BACKEND_URL=file://${stateDir}\0`))
+        process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // it has ended meanwhile
+    }
 }
 
 function localBackend(): Record<string, string> {

@@ -19,11 +19,11 @@ done <<<"$PACKAGES"
 if [ ${#missing[@]} != 0 ]; then
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  for try in 1 2 3; do
+  for try in {1..20}; do # a machine's own first update may hold the lock
     apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends \
       --option DPkg::Lock::Timeout=300 "${missing[@]}" && break
-    [ "$try" != 3 ] || fail "cannot install ${missing[*]}: the Debian archive does not answer; take an image that has these packages, or open the way out"
-    sleep 2
+    [ "$try" != 20 ] || fail "cannot install ${missing[*]}: the Debian archive does not answer; look at the machine's way out to it"
+    sleep 5
   done
 fi
 
@@ -49,6 +49,7 @@ if [ "$NODE_ROLE" != balancer ]; then
   for key in net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables; do
     [ "$(sysctl --values "$key")" = 1 ] || fail "$key is not 1: pods could not reach each other"
   done
+  ! systemctl is-active --quiet systemd-logind || systemctl kill --signal=HUP --kill-whom=main systemd-logind # reads its delay
   if [ "$(wc -l </proc/swaps)" -gt 1 ]; then
     swapoff --all || say "swap belongs to the host of this machine"
     sed -i '/^[^#].*[[:space:]]swap[[:space:]]/s/^/# kubernetes-from-scratch: /' /etc/fstab
@@ -58,6 +59,7 @@ fi
 # --- the clock: certificates, leases and tokens need it; a container has its host's
 if [ "$container" = no ]; then
   timedatectl set-ntp true
+  systemctl try-restart systemd-timesyncd.service 2>/dev/null || : # it reads whom to ask; chrony knows
   synchronized() { [ "$(timedatectl show --property NTPSynchronized --value)" = yes ]; }
   wait_for 60 "the clock is synchronized" synchronized
 fi

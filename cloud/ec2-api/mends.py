@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import amis
+from moto.ec2.models import EC2Backend, amis
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPCBackend
@@ -26,6 +26,7 @@ def apply() -> None:
     status_checks_are_the_machines_own()
     images_load_in_every_region()
     vpcs_do_not_overlap_the_host()
+    tags_go_with_what_they_are_on()
     load_balancers_have_addresses()
     load_balancers_may_have_no_targets()
     target_health_is_measured()
@@ -123,6 +124,22 @@ def vpcs_do_not_overlap_the_host() -> None:
         return create(self, cidr_block, *args, **kwargs)
 
     VPCBackend.create_vpc = create_vpc
+
+
+def tags_go_with_what_they_are_on() -> None:
+    """moto tells the tags of what was deleted for ever; who looks for what is left of a stack would find what is not there."""
+    describe = EC2Backend.describe_tags
+
+    def exists(self, resource_id: str) -> bool:
+        try:
+            return self.do_resources_exist([resource_id])
+        except EC2ClientError:
+            return False
+
+    def describe_tags(self, *args, **kwargs):
+        return [tag for tag in describe(self, *args, **kwargs) if exists(self, tag["resource_id"])]
+
+    EC2Backend.describe_tags = describe_tags
 
 
 def load_balancers_have_addresses() -> None:

@@ -64,7 +64,7 @@ describe("a change rolls through three control-plane machines", () => {
 });
 
 describe("while a client writes and reads", () => {
-  test.each(failures)("$name", async ({ name, quorum, run }) => {
+  test.each(failures.map((failure) => [failure.name, failure] as const))("%s", async (name, { quorum, run }) => {
     const report = await run(lab);
     figures(name, report);
     expect(report.lost).toEqual([]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { knownIds, lostMachines, orphans } from "../../../tools/recover";
+import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover";
 
 const deployment = {
   resources: [
@@ -30,22 +30,39 @@ describe("what an interrupted run left behind", () => {
   });
 });
 
-describe("what was lost", () => {
-  const instance = (name: string, id: string) => ({
+describe("machines of the state", () => {
+  const instance = (name: string, id: string, publicIp?: string) => ({
     urn: `urn:pulumi:local::kubernetes-from-scratch::lab:infra:Machines$aws:ec2/instance:Instance::${name}`,
     type: "aws:ec2/instance:Instance",
     id,
+    outputs: { publicIp },
+  });
+  const state = {
+    resources: [
+      ...deployment.resources.slice(0, 4),
+      instance("worker-0", "i-1", "203.0.113.1"),
+      instance("worker-1", "i-2"),
+    ],
+  };
+
+  test("are lost when they do not live any more", () => {
+    expect(lostMachines(state, new Map([["i-1", "203.0.113.1"]]))).toEqual(["worker-1"]);
+    expect(lostMachines(state, new Map([...["i-1", "i-2"].map((id) => [id, undefined] as const)]))).toEqual([]);
+    expect(lostMachines({}, new Map())).toEqual([]);
   });
 
-  test("are the machines of the state that do not live any more, by name", () => {
-    const state = {
-      resources: [...deployment.resources.slice(0, 4), instance("worker-0", "i-1"), instance("worker-1", "i-2")],
-    };
-    expect(lostMachines(state, new Set(["i-1", "i-9"]))).toEqual(["worker-1"]);
-    expect(lostMachines(state, new Set(["i-1", "i-2"]))).toEqual([]);
-  });
-
-  test("is nothing where there is no state", () => {
-    expect(lostMachines({}, new Set())).toEqual([]);
+  test("have moved when their public address is another one, or came, or went", () => {
+    const moved = (first?: string, second?: string) =>
+      movedMachines(
+        state,
+        new Map([
+          ["i-1", first],
+          ["i-2", second],
+        ]),
+      );
+    expect(moved("203.0.113.1")).toEqual([]);
+    expect(moved("203.0.113.9")).toEqual(["worker-0"]);
+    expect(moved(undefined, "203.0.113.2")).toEqual(["worker-0", "worker-1"]);
+    expect(movedMachines(state, new Map())).toEqual([]);
   });
 });
