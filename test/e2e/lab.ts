@@ -95,15 +95,15 @@ export class Lab {
     });
   }
 
-  /** Kills what `start` made, engine and all, as soon as its output says something. */
-  async killAt(child: ExecaChildProcess, moment: RegExp): Promise<void> {
+  /** Kills what `start` made, engine and all, as soon as its output is at that moment. */
+  async killAt(child: ExecaChildProcess, moment: (output: string) => boolean): Promise<void> {
     let output = "";
     await new Promise<void>((resolve, reject) => {
       child.all?.on("data", (chunk: Buffer) => {
         output += chunk.toString();
-        if (moment.test(output)) resolve();
+        if (moment(output)) resolve();
       });
-      void child.then(() => reject(new Error(`it ended before it said ${moment}:\n${output}`)));
+      void child.then(() => reject(new Error(`it ended before that moment:\n${output}`)));
     });
     await this.kill(child);
   }
