@@ -84,8 +84,8 @@ export function movedMachines(deployment: Deployment, alive: Live): string[] {
 type Live = ReadonlyMap<string, string | undefined>;
 
 /** What carries a stack's tags and is in no state, in the order in which it can be deleted. */
-export async function strays(stack: Stack): Promise<Orphan[]> {
-  return orphans(await new CloudOf(stack).tagged(), knownIds(await stack.state()));
+export async function strays(stack: Stack, state?: Deployment): Promise<Orphan[]> {
+  return orphans(await new CloudOf(stack).tagged(), knownIds(state ?? (await stack.state())));
 }
 
 /** Brings a stack whose last operation was interrupted, or whose machines were lost, back to a state from which to go on. */
@@ -115,7 +115,7 @@ async function undoInterrupted(stack: Stack, deployment: Deployment): Promise<vo
     );
   for (const operation of pending)
     if (operation.type === "creating") await cloud.undo(operation.resource, knownIds(deployment));
-  const found = await strays(stack);
+  const found = await strays(stack, deployment);
   if (found.length && !stack.localPort && process.env["ORPHANS"] !== "delete")
     throw new UserError(
       `These carry the tags of stack ${stack.name} and are in no state: ${found.map(({ id }) => id).join(", ")}.`,
@@ -160,9 +160,13 @@ class CloudOf {
         found.push(...(page.Tags ?? []));
       return found;
     };
-    const ofProject = new Set((await byTag("project", project)).map((tag) => tag.ResourceId));
-    const ofStack = (await byTag("stack", this.stack.name)).filter((tag) => ofProject.has(tag.ResourceId));
-    const alive = await this.liveInstances();
+    const [tagsOfProject, tagsOfStack, alive] = await Promise.all([
+      byTag("project", project),
+      byTag("stack", this.stack.name),
+      this.liveInstances(),
+    ]);
+    const ofProject = new Set(tagsOfProject.map((tag) => tag.ResourceId));
+    const ofStack = tagsOfStack.filter((tag) => ofProject.has(tag.ResourceId));
     return ofStack
       .map((tag) => ({ type: tag.ResourceType ?? "", id: tag.ResourceId ?? "" }))
       .filter(({ type, id }) => type !== "instance" || alive.has(id));

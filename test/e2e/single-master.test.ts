@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labImages } from "../../tools/commands";
 import { ensureImagesFor } from "../../tools/toolchain";
+import { etcdctl } from "./etcd";
 import { Lab, eventually } from "./lab";
 
 const at = { stack: "test-single", cloud: "test-single", port: 5011, network: "10.2" };
@@ -62,10 +63,7 @@ describe("chapter by chapter", () => {
   test("STAGE=etcd stops after etcd and prints its proof", async () => {
     const output = await lab.make("up", { args: ["STAGE=etcd"] });
     expect(output).toMatch(/✓ etcd/);
-    const health = await lab.ssh(
-      "controller-0",
-      "sudo etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem endpoint health 2>&1",
-    );
+    const health = await lab.ssh("controller-0", `${etcdctl} endpoint health 2>&1`);
     expect(health).toContain("is healthy");
     expect((await lab.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
   });
@@ -286,7 +284,7 @@ describe("the cluster", () => {
     await lab.kubectl("-n", "default", "create", "secret", "generic", "e2e", "--from-literal=word=correct-horse");
     const raw = await lab.ssh(
       "controller-0",
-      "sudo etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem get /registry/secrets/default/e2e --print-value-only | head -c 400 | tr -c '[:print:]' .",
+      `${etcdctl} get /registry/secrets/default/e2e --print-value-only | head -c 400 | tr -c '[:print:]' .`,
     );
     expect(raw).toMatch(/^k8s:enc:secretbox:/);
     expect(raw).not.toContain("correct-horse");
