@@ -83,6 +83,7 @@ export async function refresh(name: string): Promise<void> {
 /** `make down`: nothing of the stack is left; the local cloud ends with its last stack. */
 export async function down(name: string): Promise<void> {
   const stack = await open(name);
+  await stack.takeOver();
   if (!(await stack.exists())) {
     console.log(`Stack ${name} does not exist: nothing to destroy.`);
   } else {

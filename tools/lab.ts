@@ -41,6 +41,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof Error && error.name === UserError.name ? `\n✗ ${error.message}` : error);
+  console.error(error instanceof UserError ? `\n✗ ${error.message}` : error);
   process.exitCode = 1;
 });

@@ -84,18 +84,20 @@ export function movedMachines(deployment: Deployment, alive: Live): string[] {
 type Live = ReadonlyMap<string, string | undefined>;
 
 /** What carries a stack's tags and is in no state, in the order in which it can be deleted. */
-export async function strays(stack: Stack, state?: Deployment): Promise<Orphan[]> {
-  return orphans(await new CloudOf(stack).tagged(), knownIds(state ?? (await stack.state())));
+export async function strays(stack: Stack): Promise<Orphan[]> {
+  const cloud = new CloudOf(stack);
+  return orphans(await cloud.tagged(await cloud.liveInstances()), knownIds(await stack.state()));
 }
 
 /** Brings a stack whose last operation was interrupted, or whose machines were lost, back to a state from which to go on. */
 export async function recover(stack: Stack): Promise<void> {
   const deployment = await stack.state();
-  const pending = deployment.pending_operations ?? [];
   // a local cloud is this checkout's own, and cheap to ask; a kill may come before an operation is noted down
-  if (pending.length || stack.localPort) await undoInterrupted(stack, deployment);
-  if (!instances(deployment).length) return;
-  const alive = await new CloudOf(stack).liveInstances();
+  const mayHaveOrphans = stack.localPort !== undefined || (deployment.pending_operations ?? []).length > 0;
+  if (!mayHaveOrphans && !instances(deployment).length) return;
+  const cloud = new CloudOf(stack);
+  const alive = await cloud.liveInstances();
+  if (mayHaveOrphans) await undoInterrupted(stack, cloud, deployment, alive);
   const lost = lostMachines(deployment, alive);
   // machines of a local stack are dialled at their private addresses
   const moved = stack.localPort ? [] : movedMachines(deployment, alive);
@@ -106,16 +108,15 @@ export async function recover(stack: Stack): Promise<void> {
   await stack.refresh();
 }
 
-async function undoInterrupted(stack: Stack, deployment: Deployment): Promise<void> {
+async function undoInterrupted(stack: Stack, cloud: CloudOf, deployment: Deployment, alive: Live): Promise<void> {
   const pending = deployment.pending_operations ?? [];
-  const cloud = new CloudOf(stack);
+  const known = knownIds(deployment);
   if (pending.length)
     console.log(
       `The last run was interrupted in the middle of ${pending.length} operations: looking for what it left behind.`,
     );
-  for (const operation of pending)
-    if (operation.type === "creating") await cloud.undo(operation.resource, knownIds(deployment));
-  const found = await strays(stack, deployment);
+  for (const operation of pending) if (operation.type === "creating") await cloud.undo(operation.resource, known);
+  const found = orphans(await cloud.tagged(alive), known);
   if (found.length && !stack.localPort && process.env["ORPHANS"] !== "delete")
     throw new UserError(
       `These carry the tags of stack ${stack.name} and are in no state: ${found.map(({ id }) => id).join(", ")}.`,
@@ -145,7 +146,7 @@ class CloudOf {
   }
 
   /** What carries the tags that the program gives everything by default. */
-  async tagged(): Promise<Orphan[]> {
+  async tagged(alive: Live): Promise<Orphan[]> {
     const byTag = async (key: string, value: string): Promise<ec2.TagDescription[]> => {
       const found: ec2.TagDescription[] = [];
       for await (const page of ec2.paginateDescribeTags(
@@ -160,10 +161,9 @@ class CloudOf {
         found.push(...(page.Tags ?? []));
       return found;
     };
-    const [tagsOfProject, tagsOfStack, alive] = await Promise.all([
+    const [tagsOfProject, tagsOfStack] = await Promise.all([
       byTag("project", project),
       byTag("stack", this.stack.name),
-      this.liveInstances(),
     ]);
     const ofProject = new Set(tagsOfProject.map((tag) => tag.ResourceId));
     const ofStack = tagsOfStack.filter((tag) => ofProject.has(tag.ResourceId));

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -70,8 +71,8 @@ export class Stack {
       throw new UserError(
         `Set ${Object.keys(overrides).join(", ")} of stack ${this.name} with "pulumi config set" (only stacks of the local cloud take it from the command line).`,
       );
+    await this.takeOver();
     if (!(await this.exists())) await this.init();
-    await this.releaseStaleLock();
   }
 
   async up(extra: readonly string[] = []): Promise<void> {
@@ -177,10 +178,10 @@ export class Stack {
   }
 
   /** An engine that was killed leaves its lock in the file backend; it is released only when that process is gone. */
-  private async releaseStaleLock(): Promise<void> {
+  async takeOver(): Promise<void> {
     if (!this.localPort) return;
+    removeBrokenAttributes();
     const locks = join(stateDir, ".pulumi", "locks");
-    const { globSync } = await import("node:fs");
     for (const file of globSync(`${locks}/**/${this.name}/*.json`)) {
       const lock = JSON.parse(readFileSync(file, "utf8")) as { pid: number; timestamp: string };
       if (isPulumi(lock.pid))
@@ -226,6 +227,19 @@ function endProvidersWithoutEngine(): void {
         process.kill(Number(pid), "SIGKILL");
     } catch {
       // it has ended meanwhile
+    }
+}
+
+/**
+ * The file backend keeps each file's attributes beside it and writes them in two steps: a kill in between leaves them empty,
+ * and no command reads the state any more. Without attributes it is read; they hold nothing that is needed.
+ */
+function removeBrokenAttributes(): void {
+  for (const file of globSync(join(stateDir, ".pulumi", "stacks", "**", "*.attrs")))
+    try {
+      JSON.parse(readFileSync(file, "utf8"));
+    } catch {
+      rmSync(file, { force: true });
     }
 }
 

@@ -237,6 +237,10 @@ const summary = ({ subject, issuer, chain, sans, usages, validTo }: Handshake) =
   usages,
   validTo,
 });
+/** Whether a certificate names this; a wildcard stands for one whole label. RFC 6125, section 6.4.3 */
+function covers(sans: readonly string[], san: string): boolean {
+  return sans.includes(san) || sans.includes(san.replace(/^DNS:[^.]+\./, "DNS:*."));
+}
 /** A host as it stands in a certificate. */
 const san = (host: string): string => `${isIP(host) ? "IP" : "DNS"}:${host}`;
 
@@ -249,8 +253,3 @@ export default {
   needs: ["nodes"],
   experiment,
 } satisfies Lab;
-
-/** Whether a certificate names this; a wildcard stands for one whole label. RFC 6125, section 6.4.3 */
-function covers(sans: readonly string[], san: string): boolean {
-  return sans.includes(san) || sans.includes(san.replace(/^DNS:[^.]+\./, "DNS:*."));
-}

@@ -70,14 +70,14 @@ test("a file that is never right is refused, in words that name it, and does not
 });
 
 test("`make up` goes on: what is cut once, or corrupted once, is downloaded again", async () => {
-  const once: Record<string, "cut" | "corrupted"> = {
+  const firstTransfer: Record<string, "cut" | "corrupted"> = {
     "kube-apiserver": "cut",
     "kube-scheduler": "corrupted",
     kubelet: "cut",
     "kube-proxy": "corrupted",
     "kube-proxy.sha256": "corrupted",
   };
-  fault = (path, transfer) => (transfer === 1 ? once[path.split("/").pop() ?? ""] : undefined);
+  fault = (path, transfer) => (transfer === 1 ? firstTransfer[path.split("/").pop() ?? ""] : undefined);
   // what the first test left on the machines is not to be found there
   for (const machine of ["controller-0", "worker-0"])
     await lab.script(machine, "rm -rf /var/lib/kubernetes-from-scratch/releases/dl.k8s.io");
@@ -86,7 +86,8 @@ test("`make up` goes on: what is cut once, or corrupted once, is downloaded agai
   expect(nodes.filter((node) => / Ready /.test(node))).toHaveLength(2);
   const count = (name: string): number =>
     Math.max(0, ...[...transfers].flatMap(([key, times]) => (key.endsWith(`/${name}`) ? [times] : [])));
-  for (const name of Object.keys(once)) expect(count(name), `${name} was transferred again`).toBeGreaterThan(1);
+  for (const name of Object.keys(firstTransfer))
+    expect(count(name), `${name} was transferred again`).toBeGreaterThan(1);
   const proved = "cd /var/lib/kubernetes-from-scratch/releases/dl.k8s.io/release/*/bin/linux/*/";
   const check = `${proved} && for file in kube-apiserver kube-scheduler kubelet; do echo "$(cat $file.sha256) $file"; done | sha256sum -c`;
   expect(await lab.script("controller-0", check)).toMatch(/kube-apiserver: OK/);

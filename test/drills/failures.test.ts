@@ -1,6 +1,6 @@
 /** Changes that roll through a highly available cluster, and every failure of one, with writes in flight. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { healthy } from "../e2e/etcd";
+import { healthy, startsOf } from "../e2e/etcd";
 import { failures } from "../e2e/failures";
 import { Lab } from "../e2e/lab";
 import { whileWriting } from "../e2e/writing";
@@ -28,21 +28,13 @@ function figures(name: string, { acknowledged, lost, longestGap, givenUp }: Writ
   );
 }
 
-/** When a unit was last started on each control-plane machine, in microseconds since the machine's boot. */
-const starts = (unit: string): Promise<string[]> =>
-  Promise.all(
-    controllers.map((machine) =>
-      lab.ssh(machine, `systemctl show -p ActiveEnterTimestampMonotonic --value ${unit}.service`),
-    ),
-  );
-
 describe("a change rolls through three control-plane machines", () => {
   test.each([
     { name: "etcd v3.6.15 -> v3.6.16", change: { etcdVersion: "v3.6.16" }, restarted: ["etcd"] },
     { name: "every leaf certificate renewed", change: { certificateEpoch: 1 }, restarted: ["etcd", "kube-apiserver"] },
   ])("$name", async ({ name, change, restarted }) => {
     lab.configure(change);
-    const before = await Promise.all(restarted.map(starts));
+    const before = await Promise.all(restarted.map((unit) => startsOf(lab, unit)));
     const report = await whileWriting(lab, async () => {
       await lab.make("up");
     });
@@ -50,7 +42,7 @@ describe("a change rolls through three control-plane machines", () => {
     expect(report.lost).toEqual([]);
     expect(report.givenUp).toBe(0);
     for (const [index, unit] of restarted.entries()) {
-      const after = await starts(unit);
+      const after = await startsOf(lab, unit);
       after.forEach((start, machine) => expect(start, unit).not.toBe(before[index]?.[machine]));
       expect(new Set(after).size, "three restarts at three times").toBe(3);
     }

@@ -69,3 +69,11 @@ export async function leadBy(lab: Lab, machine: string): Promise<void> {
   await lab.ssh(now, `${etcdctl} move-leader ${id}`);
   expect(await leader(lab)).toBe(machine);
 }
+
+/** When a unit was last started on each of three control-plane machines, in seconds since 1970. */
+export const startsOf = (lab: Lab, unit: string): Promise<string[]> =>
+  Promise.all(
+    ["controller-0", "controller-1", "controller-2"].map((controller) =>
+      lab.ssh(controller, `date -d "$(systemctl show -p ActiveEnterTimestamp --value ${unit})" +%s`),
+    ),
+  );

@@ -121,13 +121,13 @@ export class Lab {
   }
 
   async tryKubectl(...args: string[]): Promise<Outcome> {
-    if (!this.variables["KUBECONFIG"]) await this.loadEnvironment();
+    await this.loadEnvironment();
     return this.run("kubectl", args);
   }
 
   /** Runs Pulumi as a user does after `eval "$(make -s env)"`; its standard output, trimmed. */
   async pulumi(...args: string[]): Promise<string> {
-    if (!this.variables["KUBECONFIG"]) await this.loadEnvironment();
+    await this.loadEnvironment();
     const result = await this.run("pulumi", args);
     if (result.exitCode !== 0) throw new Error(`pulumi ${args.join(" ")}: ${result.all}`);
     return result.stdout.trim();
@@ -135,7 +135,7 @@ export class Lab {
 
   /** Applies manifests given as text. */
   async apply(manifests: string): Promise<void> {
-    if (!this.variables["KUBECONFIG"]) await this.loadEnvironment();
+    await this.loadEnvironment();
     await execa("kubectl", ["apply", "-f", "-"], { cwd: root, env: this.environment(), input: manifests });
   }
 
@@ -183,8 +183,9 @@ export class Lab {
     };
   }
 
-  /** Reads `make env` as a shell would. */
+  /** Reads `make env` as a shell would, once. */
   private async loadEnvironment(): Promise<void> {
+    if (this.variables["KUBECONFIG"]) return;
     const { stdout } = await execa(
       "bash",
       ["-c", `eval "$(make -s --no-print-directory env STACK=${this.at.stack})" && env -0`],
