@@ -1,7 +1,7 @@
 # Kubernetes From Scratch. `make` lists what there is.
 STACK ?= local
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-lab := tsx tools/lab.ts
+cli := tsx tools/cli.ts
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview refresh down clean status env check test drills labs lab by-hand
@@ -18,25 +18,25 @@ node_modules/.package-lock.json: package-lock.json
 	@touch $@
 
 up: node_modules/.package-lock.json ## build or update the cluster of STACK
-	@$(lab) up --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
+	@$(cli) up --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
 
 preview: node_modules/.package-lock.json ## show what `up` would change (ARGS=--diff for every line)
-	@$(lab) preview --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
+	@$(cli) preview --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
 
 refresh: node_modules/.package-lock.json ## compare Pulumi's state with what really exists
-	@$(lab) refresh --stack $(STACK)
+	@$(cli) refresh --stack $(STACK)
 
 down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud ends with its last stack
-	@$(lab) down --stack $(STACK)
+	@$(cli) down --stack $(STACK)
 
 status: node_modules/.package-lock.json ## nodes, machines and certificates of STACK
-	@$(lab) status --stack $(STACK)
+	@$(cli) status --stack $(STACK)
 
 env: node_modules/.package-lock.json ## print the environment for typing pulumi and kubectl yourself: eval "$$(make -s env)"
-	@$(lab) env --stack $(STACK)
+	@$(cli) env --stack $(STACK)
 
 clean: node_modules/.package-lock.json ## destroy every local stack, then remove state and caches of this checkout
-	@$(lab) clean
+	@$(cli) clean
 	@rm -rf .lab node_modules
 
 check: node_modules/.package-lock.json ## the tests that need no cloud, under a minute
@@ -49,10 +49,10 @@ drills: node_modules/.package-lock.json ## the long tests, with a table of resul
 	@tsx tools/test.ts drills
 
 labs: node_modules/.package-lock.json ## run every experiment against the cluster of STACK and write a report
-	@$(lab) labs --stack $(STACK)
+	@$(cli) labs --stack $(STACK)
 
 lab: node_modules/.package-lock.json ## run one experiment: LAB=name; without LAB, list them
-	@$(lab) lab --stack $(STACK) $(if $(LAB),$(LAB))
+	@$(cli) lab --stack $(STACK) $(if $(LAB),$(LAB))
 
 by-hand: node_modules/.package-lock.json ## write the commands that build the cluster of STACK, to type by hand
-	@$(lab) by-hand --stack $(STACK)
+	@$(cli) by-hand --stack $(STACK)

@@ -2,7 +2,7 @@ import pulumi from "@pulumi/eslint-plugin";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules/", ".lab/", "cloud/plugins/**/*.js", "**/*.cjs"] },
+  { ignores: ["node_modules/", ".lab/", "supply/pulumi/**/*.js", "**/*.cjs"] },
   ...tseslint.configs.recommended,
   {
     languageOptions: { parserOptions: { projectService: true } },
@@ -14,7 +14,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["infra/**/*.ts", "bootstrap/**/*.ts"],
+    files: ["program/**/*.ts", "infra/**/*.ts", "bootstrap/**/*.ts"],
     plugins: { "@pulumi": pulumi },
     rules: {
       "@pulumi/no-output-in-template-literal": "error",

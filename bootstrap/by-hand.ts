@@ -2,10 +2,10 @@
  * The whole bootstrap as a text to type: certificates by openssl, then every step's command as the program sends it, with
  * its secrets read from the files that the first chapter made. From the same data as the program; nothing is retold.
  */
-import { type Authority, authorities, type Leaf, leaves } from "../infra/certificates";
-import type { ClusterSpec } from "../infra/cluster";
-import { encryptionConfig } from "./control-plane";
-import { nodesOf } from "./nodes";
+import { type Authority, authorities, type Leaf, leaves } from "../cluster/certificates";
+import type { ClusterSpec } from "../cluster/spec";
+import { encryptionConfig } from "./steps/control-plane";
+import { nodesOf } from "./steps/nodes";
 import { materialKeys, renderCommand } from "./render";
 import type { Step } from "./step";
 import { steps } from "./steps";

@@ -1,7 +1,7 @@
 /** Runs the steps of the bootstrap on the machines, over SSH: the only remote commands of the project. */
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterSpec } from "../infra/cluster";
+import type { ClusterSpec } from "../cluster/spec";
 import { type Machines, type RunningMachine, sshUser } from "../infra/machines";
 import type { Pki } from "../infra/pki";
 import { materialKeys, renderCommand, renderStdin } from "./render";

@@ -1,5 +1,5 @@
 /** A step as text: the command that is run over SSH and what it gets on its standard input. */
-import { libraryDirectory } from "./node";
+import { libraryDirectory } from "./steps/machine";
 import type { SecretFile, Step, StepFile } from "./step";
 
 /** Content of a step's secrets and facts, by key. */

@@ -1,5 +1,5 @@
 /** A step of the bootstrap, as data. From the one list come the remote commands, the stage gate and the by-hand transcript. */
-import type { Machine, Stage } from "../infra/cluster";
+import type { Machine, Stage } from "../cluster/spec";
 
 /** A file that a step puts on a machine. */
 export interface StepFile {

@@ -1,14 +1,14 @@
 /** The whole bootstrap as one list, in the order of the series. */
-import { type ClusterSpec, stages } from "../infra/cluster";
-import { containerRuntimeStep } from "./container-runtime";
-import { balancerStep, controlPlaneStep, rbacStep } from "./control-plane";
-import { dnsStep } from "./dns";
-import { etcdStep } from "./etcd";
-import { machineStep } from "./node";
-import { departuresStep, nodesOf, nodesStep } from "./nodes";
-import { podNetworkStep } from "./pod-network";
+import { type ClusterSpec, stages } from "../cluster/spec";
+import { containerRuntimeStep } from "./steps/container-runtime";
+import { balancerStep, controlPlaneStep, rbacStep } from "./steps/control-plane";
+import { dnsStep } from "./steps/dns";
+import { etcdStep } from "./steps/etcd";
+import { machineStep } from "./steps/machine";
+import { departuresStep, nodesOf, nodesStep } from "./steps/nodes";
+import { podNetworkStep } from "./steps/pod-network";
 import type { Step } from "./step";
-import { workerStep } from "./worker";
+import { workerStep } from "./steps/kubelet";
 
 /**
  * Every step of the cluster up to its stage. What is done once for all is done on the first control-plane machine.

@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type Docker from "dockerode";
-import { findEngine } from "./engine";
-import { Cloud, CloudOptions, Node, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from "./index";
-import { Drills, findNode, listNodes } from "./nodes";
+import { findEngine } from "./container-engine";
+import { Cloud, CloudOptions, Node, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
+import { Drills, findNode, listNodes } from "./machines";
 
 const HELP = `Usage: tsx cloud/cli.ts COMMAND [NODE] [--name CLOUD] [--port PORT] [--stack STACK]
 

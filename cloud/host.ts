@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { UserError } from "./errors";
-import { aptInstall, tryRun } from "./run";
+import { UserError } from "../lib/errors";
+import { aptInstall, tryRun } from "../lib/run";
 
 /** Commands of the host that the hypervisor uses, and Debian's packages that have them. */
 const COMMANDS = { ip: "iproute2", nft: "nftables", nsenter: "util-linux" } as const;

@@ -2,19 +2,19 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
-import { ensureEngineRuns, findEngine, releaseEngine } from "./engine";
-import { withFileLock } from "./file-lock";
+import { ensureEngineRuns, findEngine, releaseEngine } from "./container-engine";
+import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, cloudOf, prepareStateDir, settingsFile } from "./names";
-import { Node, isSettled, listNodes } from "./nodes";
-import { Daemon, runningPid, startDaemon, stopDaemon } from "./process";
+import { Node, isSettled, listNodes } from "./machines";
+import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
 import { prepareHost } from "./host";
 import { refuseForeign, removeEverything, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
-export { Node } from "./nodes";
-export { UserError } from "./errors";
+export { Node } from "./machines";
+export { UserError } from "../lib/errors";
 export { Cloud, cloudOf } from "./names";
 
 /** What a cloud is started with; what is not said stays as it was. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { UserError } from "./errors";
+import { UserError } from "../lib/errors";
 
 /** One local cloud: an EC2 API with its machines. Several run beside each other, told apart by name and port. */
 export interface Cloud {

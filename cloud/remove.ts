@@ -4,10 +4,10 @@ import { renderHostsFile } from "./hypervisor/dns";
 import { HOSTS } from "./hypervisor/hypervisor";
 import { ignoreMissing } from "./hypervisor/instances";
 import { hostTable, removeVpc } from "./hypervisor/vpc";
-import { UserError } from "./errors";
+import { UserError } from "../lib/errors";
 import { Cloud, LABEL } from "./names";
-import { waitFor } from "./process";
-import { tryRun } from "./run";
+import { waitFor } from "../lib/process";
+import { tryRun } from "../lib/run";
 
 /** How long the engine may take to let go of everything, in milliseconds. */
 const PATIENCE = 60_000;

@@ -1,7 +1,7 @@
 /** What the administrator's kubeconfig names: the Elastic IP, a network load balancer, or the HAProxy machine. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterSpec } from "./cluster";
+import type { ClusterSpec } from "../cluster/spec";
 import { holder, type Machines } from "./machines";
 import type { Network } from "./network";
 import type { SecurityGroups } from "./security-groups";

@@ -2,11 +2,11 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { ClusterSpec, Machine } from "./cluster";
-import { architecture } from "./instance-types";
+import type { ClusterSpec, Machine } from "../cluster/spec";
+import { architecture } from "../cluster/instance-types";
 import type { Network } from "./network";
 import type { SecurityGroups } from "./security-groups";
-import type { SshKey } from "./ssh-key";
+import type { SshKey } from "../cluster/config/ssh-key";
 import { renderUserData } from "./user-data";
 
 /** User of Debian's images on EC2, who may become root without a password. */

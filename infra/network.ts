@@ -1,7 +1,7 @@
 /** The network: a VPC with a subnet per zone, a way to the internet, and a route to every node's pods. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterSpec, Machine } from "./cluster";
+import type { ClusterSpec, Machine } from "../cluster/spec";
 
 export interface NetworkArgs {
   readonly spec: ClusterSpec;

@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { encryptionConfig } from "../bootstrap/control-plane";
-import { type Authority, authorities, type Leaf, leaves } from "./certificates";
-import type { ClusterSpec } from "./cluster";
-import { expiryWarningDays } from "./config-fields";
-import { renderKubeconfig } from "./kubeconfig";
+import { encryptionConfig } from "../bootstrap/steps/control-plane";
+import { type Authority, authorities, type Leaf, leaves } from "../cluster/certificates";
+import type { ClusterSpec } from "../cluster/spec";
+import { expiryWarningDays } from "../cluster/config/fields";
+import { renderKubeconfig } from "../cluster/kubeconfig";
 
 export interface PkiArgs {
   readonly spec: ClusterSpec;

@@ -1,9 +1,9 @@
 /** The security groups, and the rules of traffic.ts in them. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterSpec, Machine } from "./cluster";
+import type { ClusterSpec, Machine } from "../cluster/spec";
 import type { Network } from "./network";
-import { type Group, groups, type TrafficRule, trafficRules } from "./traffic";
+import { type Group, groups, type TrafficRule, trafficRules } from "../cluster/traffic";
 
 export interface SecurityGroupsArgs {
   readonly spec: ClusterSpec;

@@ -7,7 +7,7 @@ import { connect } from "./framework/connect";
 import type { Lab } from "./framework/lab";
 import { Progress } from "./framework/progress";
 import { Interrupted, runLabs } from "./framework/runner";
-import { labs } from "./index";
+import { labs } from ".";
 import { writeReport } from "./report/write";
 
 const usage = `usage: labs list

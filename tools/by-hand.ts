@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { transcript } from "../bootstrap/by-hand";
-import { clusterSpec } from "../infra/cluster";
+import { clusterSpec } from "../cluster/spec";
 import { stackDir } from "./places";
 import { checkedConfig } from "./stack-config";
 

@@ -4,7 +4,7 @@ import { relative, join } from "node:path";
 import { execa } from "execa";
 import { cloudDown, cloudUp } from "../cloud";
 import { writeTranscript } from "./by-hand";
-import { UserError } from "../cloud/errors";
+import { UserError } from "../lib/errors";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root, stackDir } from "./places";
 import { awsPreflight, preflight } from "./preflight";

@@ -3,7 +3,7 @@ import { EC2Client } from "@aws-sdk/client-ec2";
 import { execaSync } from "execa";
 import { statfsSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
-import { UserError } from "../cloud/errors";
+import { UserError } from "../lib/errors";
 import { root } from "./places";
 
 /** Facts about the machine, gathered apart from what is concluded from them. */

@@ -7,9 +7,9 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { type Config, formatFaults, parseConfig } from "../infra/config";
-import { completeConfig } from "../infra/config-defaults";
-import { UserError } from "../cloud/errors";
+import { type Config, formatFaults, parseConfig } from "../cluster/config";
+import { completeConfig } from "../cluster/config/complete";
+import { UserError } from "../lib/errors";
 import { project, root, stackDir } from "./places";
 
 /** A stack file as Pulumi writes it: `config` holds namespaced keys. */

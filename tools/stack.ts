@@ -14,8 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { startTime } from "../cloud/process";
-import { UserError } from "../cloud/errors";
+import { startTime } from "../lib/process";
+import { UserError } from "../lib/errors";
 import { labDir, passphraseFile, root, stackDir, stateDir } from "./places";
 import { forgetSalt, localPort, type Overrides, writeEffectiveFile } from "./stack-config";
 import type { Toolchain } from "./toolchain";

@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   const failedSoFar = verdicts.some((verdict) => verdict.failed > 0);
   if (what === "all" && failedSoFar) console.log("The tests on the local cloud are left out until the checks pass.");
   if (what === "all" && !failedSoFar) {
-    for (const project of ["cloud", "e2e"]) verdicts.push(await runVitest([project]));
+    for (const project of ["supply", "cloud", "labs", "e2e"]) verdicts.push(await runVitest([project]));
   }
   if (what === "drills") verdicts.push(await runVitest(["drills"]));
   const sum = (key: keyof Verdict): number => verdicts.reduce((total, verdict) => total + verdict[key], 0);

@@ -1,11 +1,11 @@
 /** What a run needs beside the checkout's own packages: Pulumi with its plugins, kubectl, releases and images. */
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { images, kubernetesBinaries, releases } from "../bootstrap/versions";
-import { cacheRoot } from "../cloud/cache";
-import { ensureImages } from "../cloud/images/containers";
-import { ensureEngine } from "../cloud/plugins";
-import { ensureReleases, mirrorPath } from "../cloud/releases";
+import { images, kubernetesBinaries, releases } from "../cluster/versions";
+import { cacheRoot } from "../lib/cache";
+import { ensureImages } from "../supply/images";
+import { ensureEngine } from "../supply/pulumi";
+import { ensureReleases, mirrorPath } from "../supply/releases";
 import { labDir, stackDir } from "./places";
 import { checkedConfig, localPort, type Overrides } from "./stack-config";
 

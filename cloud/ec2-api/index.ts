@@ -1,11 +1,11 @@
 import { connect } from "node:net";
 import { join } from "node:path";
-import { cached } from "../cache";
-import { UserError } from "../errors";
+import { cached } from "../../lib/cache";
+import { UserError } from "../../lib/errors";
 import { Cloud, bridgePrefix } from "../names";
-import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../process";
-import { progress } from "../progress";
-import { tryRun } from "../run";
+import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
+import { progress } from "../../lib/progress";
+import { tryRun } from "../../lib/run";
 
 /** The EC2, ELBv2, IAM, SSM and STS API of a cloud: moto_server with the launcher beside this file. */
 const REQUIREMENTS = "moto[ec2,elbv2,iam,server,ssm,sts]==5.2.1";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL } from "../names";
-import { runningPid } from "../process";
+import { runningPid } from "../../lib/process";
 import { resolverOf } from "./addresses";
 import { Appliances } from "./appliance";
 import { BalancerHealth, Balancers } from "./balancers";

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL, nameOf, ownerLabels } from "../names";
-import { tryRun } from "../run";
+import { tryRun } from "../../lib/run";
 import { Context, log, statusCode } from "./context";
 import { Instance, Vpc } from "./desired";
 import { capabilitiesOf, machineContainer, seed } from "./machine";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { LABEL } from "../names";
-import { engineStartedAt, findEngine } from "../engine";
+import { engineStartedAt, findEngine } from "../container-engine";
 import { apiEndpoint } from "../ec2-api";
 import { Context, log } from "./context";
 import { Api } from "./desired";

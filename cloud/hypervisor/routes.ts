@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { run } from "../run";
+import { run } from "../../lib/run";
 import { Route } from "./desired";
 
 /** Where the host looks up the rules of VPCs: before the main table's (32766). */

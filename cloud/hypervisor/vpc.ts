@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type Docker from "dockerode";
 import { Cloud, LABEL, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
-import { run } from "../run";
+import { run } from "../../lib/run";
 import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
 import { Vpc } from "./desired";

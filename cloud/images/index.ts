@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
-import { withFileLock } from "../file-lock";
-import { UserError } from "../errors";
-import { progress } from "../progress";
-import { aptInstall, tryRun } from "../run";
-import { cached } from "../cache";
+import { withFileLock } from "../../lib/file-lock";
+import { UserError } from "../../lib/errors";
+import { progress } from "../../lib/progress";
+import { aptInstall, tryRun } from "../../lib/run";
+import { cached } from "../../lib/cache";
 
 /** The images that a cloud runs: the machine image (AMI) and the appliances' one. */
 export interface Images {

@@ -9,7 +9,7 @@ import {
   RegisterTargetsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { World, eventually } from "./world";
+import { World, eventually } from "../support/world";
 
 let world: World;
 let ids: string[];

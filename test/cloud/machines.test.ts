@@ -6,8 +6,8 @@ import {
   DescribeInstanceStatusCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, findNode, listNodes, Node } from "../../cloud/nodes";
-import { World, eventually, newKey } from "./world";
+import { Drills, findNode, listNodes, Node } from "../../cloud/machines";
+import { World, eventually, newKey } from "../support/world";
 
 let world: World;
 let id: string;

@@ -8,8 +8,8 @@ import {
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, Node, findNode, listNodes } from "../../cloud/nodes";
-import { World, eventually } from "./world";
+import { Drills, Node, findNode, listNodes } from "../../cloud/machines";
+import { World, eventually } from "../support/world";
 
 let world: World;
 let peers: string;

@@ -6,8 +6,8 @@ import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand }
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError, cloudDown, cloudUp } from "../../cloud";
 import { bridgePrefix } from "../../cloud/names";
-import { runningPid } from "../../cloud/process";
-import { World } from "./world";
+import { runningPid } from "../../lib/process";
+import { World } from "../support/world";
 
 let world: World;
 const PORT = 5080;

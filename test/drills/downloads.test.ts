@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { Lab } from "../e2e/lab";
-import { record } from "./results";
+import { Lab } from "../support/cluster";
+import { record } from "../support/results";
 
 const at = { stack: "test-downloads", cloud: "test-downloads", port: 5019, network: "10.13" };
 const mirrorPort = 8099;

@@ -1,11 +1,11 @@
 /** Changes that roll through a highly available cluster, and every failure of one, with writes in flight. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { healthy, startsOf } from "../e2e/etcd";
-import { failures } from "../e2e/failures";
-import { Lab } from "../e2e/lab";
-import { whileWriting } from "../e2e/writing";
-import type { WriterReport } from "../e2e/writer";
-import { record } from "./results";
+import { healthy, startsOf } from "../support/etcd";
+import { failures } from "../support/failures";
+import { Lab } from "../support/cluster";
+import { whileWriting } from "../support/writing";
+import type { WriterReport } from "../support/writer";
+import { record } from "../support/results";
 
 const lab = new Lab({ stack: "test-failures", cloud: "test-failures", port: 5014, network: "10.7" }, "local-ha", {
   etcdVersion: "v3.6.15",

@@ -1,7 +1,7 @@
 /** `pulumi up` killed with SIGKILL, engine and all, at ten moments spread over the run; then `make up` must converge. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lab } from "../e2e/lab";
-import { record } from "./results";
+import { Lab } from "../support/cluster";
+import { record } from "../support/results";
 
 const moments = 10;
 const lab = new Lab({ stack: "test-interrupt", cloud: "test-interrupt", port: 5013, network: "10.6" }, "local");

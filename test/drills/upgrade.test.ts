@@ -1,7 +1,7 @@
 /** Patch versions of Kubernetes and etcd, changed in place; the service proxy in nftables mode. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lab } from "../e2e/lab";
-import { record } from "./results";
+import { Lab } from "../support/cluster";
+import { record } from "../support/results";
 
 const lab = new Lab({ stack: "test-upgrade", cloud: "test-upgrade", port: 5017, network: "10.11" }, "local", {
   kubernetesVersion: "v1.36.1",

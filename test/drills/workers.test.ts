@@ -1,7 +1,7 @@
 /** A pool of workers that grows and shrinks: what one more worker costs, and that it always costs the same. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lab } from "../e2e/lab";
-import { record } from "./results";
+import { Lab } from "../support/cluster";
+import { record } from "../support/results";
 
 const lab = new Lab({ stack: "test-workers", cloud: "test-workers", port: 5018, network: "10.12" }, "local");
 

@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stackFiles } from "../../tools/outputs";
 import { stackDir } from "../../tools/places";
-import { eventually, Lab } from "./lab";
+import { eventually, Lab } from "../support/cluster";
 
 const at = { stack: "test-by-hand", cloud: "test-by-hand", port: 5015, network: "10.8" };
 const lab = new Lab(at, "local");

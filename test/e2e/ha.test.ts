@@ -1,10 +1,10 @@
 /** High availability for real: three zones, a load balancer, failures with writes in flight, and 3 -> 1 in place. */
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { healthy, members, startsOf } from "./etcd";
-import { failures } from "./failures";
-import { Lab, eventually } from "./lab";
-import { whileWriting } from "./writing";
+import { healthy, members, startsOf } from "../support/etcd";
+import { failures } from "../support/failures";
+import { Lab, eventually } from "../support/cluster";
+import { whileWriting } from "../support/writing";
 
 const at = { stack: "test-ha", cloud: "test-ha", port: 5012, network: "10.5" };
 let lab: Lab;

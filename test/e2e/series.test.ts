@@ -1,8 +1,8 @@
 /** The series' own shape: controllers at .11 to .13 of one subnet behind one HAProxy machine. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { healthy } from "./etcd";
-import { failures } from "./failures";
-import { Lab } from "./lab";
+import { healthy } from "../support/etcd";
+import { failures } from "../support/failures";
+import { Lab } from "../support/cluster";
 
 const at = { stack: "test-series", cloud: "test-series", port: 5016, network: "10.9" };
 const lab = new Lab(at, "local", { zones: 1, controlPlaneCount: 3, workerCount: 1, apiEndpoint: "haproxy" });

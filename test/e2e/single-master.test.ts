@@ -6,8 +6,8 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labImages } from "../../tools/commands";
 import { ensureImagesFor } from "../../tools/toolchain";
-import { etcdctl } from "./etcd";
-import { Lab, eventually } from "./lab";
+import { etcdctl } from "../support/etcd";
+import { Lab, eventually } from "../support/cluster";
 
 const at = { stack: "test-single", cloud: "test-single", port: 5011, network: "10.2" };
 let lab: Lab;

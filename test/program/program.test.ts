@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isSecret, plainText, type Registered, reveal, type Run, runProgram, unknown } from "./program";
+import { isSecret, plainText, type Registered, reveal, type Run, runProgram, unknown } from "../support/program";
 
 const single = {};
 const ha = { controlPlaneCount: 3, zones: 3 };

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-const scripts = join(__dirname, "../../../bootstrap/scripts");
+const scripts = join(__dirname, "../../../bootstrap/scripts/lib");
 const sha256 = (content: string): string => createHash("sha256").update(content).digest("hex");
 
 /** The origin of the release files: what it serves can be changed, and every request is kept. */

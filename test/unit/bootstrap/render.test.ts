@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encryptionConfig, withFlags } from "../../../bootstrap/control-plane";
+import { encryptionConfig, withFlags } from "../../../bootstrap/steps/control-plane";
 import { materialKeys, renderCommand, renderStdin } from "../../../bootstrap/render";
 import { type Step, stepId } from "../../../bootstrap/step";
 import { steps } from "../../../bootstrap/steps";
-import { fill } from "../../../bootstrap/text";
-import { spec } from "./spec";
+import { fill } from "../../../bootstrap/files";
+import { spec } from "../../support/spec";
 
 const ha = steps(spec({ controlPlaneCount: 3, zones: 3, apiServerArgs: { "event-ttl": "2h" } }));
 const byId = (id: string): Step => ha.find((step) => stepId(step) === id)!;

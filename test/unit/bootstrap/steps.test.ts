@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import type { ClusterSpec } from "../../../infra/cluster";
+import type { ClusterSpec } from "../../../cluster/spec";
 import { type Step, stepId } from "../../../bootstrap/step";
 import { steps } from "../../../bootstrap/steps";
-import { kubeletConfig } from "../../../bootstrap/worker";
-import { spec } from "./spec";
+import { kubeletConfig } from "../../../bootstrap/steps/kubelet";
+import { spec } from "../../support/spec";
 
 const single = spec();
 const ha = spec({ controlPlaneCount: 3, zones: 3 });

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withoutEngineRules } from "../../../cloud/engine";
+import { withoutEngineRules } from "../../../cloud/container-engine";
 import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/hypervisor/addresses";
 import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
 import { renderHostRuleset } from "../../../cloud/hypervisor/vpc";
-import { UserError } from "../../../cloud/errors";
+import { UserError } from "../../../lib/errors";
 import { bridgeOf, cloudOf } from "../../../cloud/names";
-import { Node, findNode } from "../../../cloud/nodes";
+import { Node, findNode } from "../../../cloud/machines";
 
 const cloud = cloudOf({ name: "lab", port: 5001 });
 

@@ -1,0 +1,190 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  CreateSecurityGroupCommand,
+  AuthorizeSecurityGroupIngressCommand,
+  CreateTagsCommand,
+  DeleteSecurityGroupCommand,
+  DeleteTagsCommand,
+  DescribeSecurityGroupsCommand,
+  ModifyInstanceAttributeCommand,
+  RebootInstancesCommand,
+  RevokeSecurityGroupEgressCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import type Docker from "dockerode";
+import { apiEndpoint } from "./ec2-api";
+import { Api, Instance } from "./hypervisor/desired";
+import { UserError } from "../lib/errors";
+import { Cloud, LABEL } from "./names";
+import { waitFor } from "../lib/process";
+
+/** A machine of the cloud as the command line sees it: what the API says, and the container that it is. */
+export interface Node extends Instance {
+  /** The tag "stack", to tell apart equal names of several stacks. */
+  readonly stack: string | undefined;
+  readonly container: Docker.ContainerInfo | undefined;
+}
+
+/** All machines that are not terminated. */
+export async function listNodes(cloud: Cloud, docker: Docker): Promise<Node[]> {
+  const api = new Api(apiEndpoint(cloud));
+  const filters = { label: [`${LABEL.cloud}=${cloud.name}`, `${LABEL.kind}=machine`] };
+  const [{ instances }, containers] = await Promise.all([
+    api.changes(0).then((changes) => api.desired(changes)),
+    docker.listContainers({ all: true, filters }),
+  ]);
+  const alive = instances.filter(({ state }) => state !== "terminated");
+  return alive.map((instance) => ({
+    ...instance,
+    stack: instance.tags["stack"],
+    container: containers.find(({ Labels }) => Labels[LABEL.id] === instance.id),
+  }));
+}
+
+/** The machine that a person means: by name, the name's end, instance id or address. */
+export function findNode(nodes: readonly Node[], wanted: string, stack: string | undefined): Node {
+  const candidates = nodes.filter((node) => stack === undefined || node.stack === stack);
+  const exact = candidates.filter(({ name, id, privateIp }) => [name, id, privateIp].includes(wanted));
+  const found = exact.length > 0 ? exact : candidates.filter(({ name }) => name.endsWith(`-${wanted}`));
+  if (found.length === 1) return found[0]!;
+  const names = (list: readonly Node[]): string =>
+    list.map((node) => `${node.name} (${node.id}${node.stack ? `, stack ${node.stack}` : ""})`).join(", ") || "none";
+  if (found.length > 1) {
+    throw new UserError(`"${wanted}" is the name of several machines: ${names(found)}.`, "Say --stack, or the id.");
+  }
+  throw new UserError(`There is no machine "${wanted}".`, `There are: ${names(nodes)}.`);
+}
+
+/** Whether the hypervisor has made true all that the API says now. */
+export async function isSettled(cloud: Cloud): Promise<boolean> {
+  const file = join(cloud.stateDir, "hypervisor.json");
+  if (!existsSync(file)) return false;
+  const { generation, settled } = JSON.parse(readFileSync(file, "utf8")) as { generation: number; settled: boolean };
+  return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
+}
+
+/** What can be done to a machine for a drill. */
+export class Drills {
+  private readonly api: Api;
+
+  constructor(
+    private readonly cloud: Cloud,
+    private readonly docker: Docker,
+  ) {
+    this.api = new Api(apiEndpoint(cloud));
+  }
+
+  /** Cuts the power: the machine is gone at once and stays down, "running" in the API's eyes, until it is started. */
+  async kill(node: Node): Promise<void> {
+    if (node.container?.State !== "running") throw new UserError(`${node.name} is down already.`);
+    await this.docker.getContainer(node.container.Id).kill();
+  }
+
+  /** Starts a machine that was stopped or died; its disk is as it was. */
+  async start(node: Node): Promise<void> {
+    const InstanceIds = [node.id];
+    if (node.state === "stopped") await this.client(node).send(new StartInstancesCommand({ InstanceIds }));
+    else if (node.container?.State === "running") return;
+    else await this.client(node).send(new RebootInstancesCommand({ InstanceIds }));
+    await this.bootedAfter(node);
+  }
+
+  async stop(node: Node): Promise<void> {
+    await this.client(node).send(new StopInstancesCommand({ InstanceIds: [node.id] }));
+    await this.until(node, (state) => !state.Running, "stop");
+  }
+
+  async reboot(node: Node): Promise<void> {
+    await this.client(node).send(new RebootInstancesCommand({ InstanceIds: [node.id] }));
+    await this.bootedAfter(node);
+  }
+
+  /** Loses the machine for good, disk and all. */
+  async terminate(node: Node): Promise<void> {
+    await this.client(node).send(new TerminateInstancesCommand({ InstanceIds: [node.id] }));
+    await waitFor(async () => !(await this.inspect(node)), 30_000);
+  }
+
+  /**
+   * Takes the machine off the network: its security groups are exchanged for one that lets SSH in and nothing else in or
+   * out, and its connections are cut, which a change of groups alone does not do, on AWS neither. Its own groups are noted
+   * in a tag.
+   */
+  async partition(node: Node): Promise<void> {
+    const client = this.client(node);
+    if (node.tags[GROUPS_TAG]) return;
+    const group = await client.send(
+      new CreateSecurityGroupCommand({
+        GroupName: isolation(node),
+        Description: "Isolates a machine",
+        VpcId: node.vpcId,
+      }),
+    );
+    const GroupId = group.GroupId!;
+    const ssh = { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
+    await client.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [ssh] }));
+    const any = { IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
+    await client.send(new RevokeSecurityGroupEgressCommand({ GroupId, IpPermissions: [any] }));
+    const Tags = [{ Key: GROUPS_TAG, Value: node.groups.join(" ") }];
+    await client.send(new CreateTagsCommand({ Resources: [node.id], Tags }));
+    await client.send(new ModifyInstanceAttributeCommand({ InstanceId: node.id, Groups: [GroupId] }));
+    await this.settled();
+    const forget = await this.docker.getContainer(node.container?.Id ?? "").exec({ Cmd: ["conntrack", "-F"] });
+    await forget.start({ Detach: true });
+  }
+
+  /** Ends a partition: the machine has its own groups again. */
+  async heal(node: Node): Promise<void> {
+    const client = this.client(node);
+    const groups = node.tags[GROUPS_TAG]?.split(" ");
+    if (!groups) return;
+    await client.send(new ModifyInstanceAttributeCommand({ InstanceId: node.id, Groups: groups }));
+    await client.send(new DeleteTagsCommand({ Resources: [node.id], Tags: [{ Key: GROUPS_TAG }] }));
+    const Filters = [{ Name: "group-name", Values: [isolation(node)] }];
+    const { SecurityGroups } = await client.send(new DescribeSecurityGroupsCommand({ Filters }));
+    for (const { GroupId } of SecurityGroups ?? []) await client.send(new DeleteSecurityGroupCommand({ GroupId }));
+    await this.settled();
+  }
+
+  private async settled(): Promise<void> {
+    if (await waitFor(() => isSettled(this.cloud), 60_000)) return;
+    throw new Error("the hypervisor did not settle within a minute; see its log (cloud logs)");
+  }
+
+  private client(node: Node): ReturnType<Api["ec2"]> {
+    return this.api.ec2(node.region);
+  }
+
+  private async inspect(node: Node): Promise<Docker.ContainerInspectInfo["State"] | undefined> {
+    try {
+      return (await this.docker.getContainer(node.container?.Id ?? "").inspect()).State;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Waits until the machine has booted again after now. */
+  private bootedAfter(node: Node): Promise<void> {
+    const before = Date.now();
+    return this.until(node, (state) => state.Running && Date.parse(state.StartedAt) > before - 50, "start");
+  }
+
+  private async until(
+    node: Node,
+    condition: (state: Docker.ContainerInspectInfo["State"]) => boolean,
+    what: string,
+  ): Promise<void> {
+    const done = await waitFor(async () => {
+      const state = await this.inspect(node);
+      return state !== undefined && condition(state);
+    }, 60_000);
+    if (!done) throw new Error(`${node.name} did not ${what} within a minute; see the hypervisor's log (cloud logs)`);
+  }
+}
+
+/** The tag that holds the groups of a machine that is off the network. */
+const GROUPS_TAG = "partitioned-from";
+const isolation = (node: Node): string => `isolated-${node.id}`;

@@ -1,0 +1,310 @@
+/**
+ * Every configuration key by itself: how its text is read and what is wrong with it. Types, defaults and descriptions for
+ * the user are in Pulumi.yaml; rules between keys are in config-rules.ts.
+ */
+import { Region } from "@pulumi/aws/types/enums";
+import { closest, distance } from "fastest-levenshtein";
+import { z } from "zod";
+import { etcdVersions, kubernetesVersions } from "../versions";
+import { address, parseCidr, size } from "../cidr";
+import { apiEndpointKinds, stages } from "../spec";
+import { architecture, tooSmall } from "../instance-types";
+import { ownedFlags } from "./owned-flags";
+import { readSshKey } from "./ssh-key";
+
+/** Days before a certificate's end from which every `up` warns. */
+export const expiryWarningDays = 60;
+
+/** A problem with a value; thrown by a reader, caught by `field`. */
+class Problem extends Error {
+  constructor(
+    message: string,
+    readonly remedy: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A field that `read` turns from text into a value, or refuses by a Problem. */
+const field = <T>(read: (text: string) => T) =>
+  z.string().transform((text, context): T => {
+    try {
+      return read(text.trim());
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      context.addIssue({ code: "custom", message: error.message, params: { remedy: error.remedy } });
+      return z.NEVER;
+    }
+  });
+
+/** A field whose empty text means "not set". */
+const optional = <T>(read: (text: string) => T) =>
+  field((text): T | undefined => (text === "" ? undefined : read(text)));
+
+/** "did you mean …?" where one of the words is near, otherwise an empty string. */
+export function didYouMean(text: string, words: readonly string[]): string {
+  const near = closest(text.toLowerCase(), [...words]);
+  return distance(text.toLowerCase(), near) <= Math.max(2, near.length / 3) ? ` Did you mean ${near}?` : "";
+}
+
+const oneOf =
+  <const T extends string>(words: readonly T[]) =>
+  (text: string): T => {
+    const found = words.find((word) => word === text);
+    if (found === undefined)
+      throw new Problem("is not a choice.", `Choose ${words.join(", ")}.${didYouMean(text, words)}`);
+    return found;
+  };
+
+const integer =
+  (least: number, most: number, why: string) =>
+  (text: string): number => {
+    if (!/^-?\d+(\.0+)?$/.test(text))
+      throw new Problem("is not a whole number.", `Set a number from ${least} to ${most}.`);
+    const value = Number(text);
+    if (value < least || value > most) throw new Problem(why, `Set a number from ${least} to ${most}.`);
+    return value;
+  };
+
+const bool = (text: string): boolean => oneOf(["true", "false"])(text) === "true";
+
+const network =
+  (least: number, most: number, example: string) =>
+  (text: string): string => {
+    const parsed = parseCidr(text);
+    if (typeof parsed === "string")
+      throw new Problem(`is no usable network: ${parsed}.`, `Set a network such as ${example}.`);
+    if (parsed.prefix < least || parsed.prefix > most)
+      throw new Problem(`is a /${parsed.prefix}.`, `Use a network from /${least} to /${most}, such as ${example}.`);
+    return text;
+  };
+
+function adminCidr(text: string): string {
+  const remedy =
+    'Name the network that you come from: pulumi config set adminCidr "$(curl -s https://checkip.amazonaws.com)/32"';
+  if (text === "") throw new Problem("is not set; without it nobody may reach SSH and the API.", remedy);
+  if (text.includes(":")) throw new Problem("is an IPv6 network; the cluster has IPv4 alone.", remedy);
+  if (address(text)) throw new Problem("is an address, not a network.", `For this one address write ${text}/32.`);
+  const parsed = parseCidr(text);
+  if (typeof parsed === "string") throw new Problem(`is no usable network: ${parsed}.`, remedy);
+  if (size(parsed) > 2 ** 24) throw new Problem("opens SSH and the API to the world.", remedy);
+  return text;
+}
+
+function instanceType(text: string): string {
+  if (!architecture(text))
+    throw new Problem(
+      "is no instance type for which Debian has an amd64 or arm64 image.",
+      "Use a type such as t3.medium (amd64) or t4g.medium (arm64).",
+    );
+  if (tooSmall(text))
+    throw new Problem("has fewer than 2 vCPUs or less than 2 GiB of memory.", "Use t3.small, t3.medium or larger.");
+  return text;
+}
+
+function region(text: string): string {
+  const regions = Object.values(Region) as string[];
+  if (/^(cn|us-gov|us-iso[a-z]*|eu-isoe)-/.test(text))
+    throw new Problem(
+      "is in a partition of AWS of its own, where Debian publishes no image by the same owner.",
+      "Choose a commercial region.",
+    );
+  if (!regions.includes(text))
+    throw new Problem("is no region of AWS.", `Set a region such as ap-southeast-1.${didYouMean(text, regions)}`);
+  return text;
+}
+
+/** A DNS label: RFC 1123, section 2.1. */
+export const isLabel = (text: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text);
+
+function clusterName(text: string): string {
+  if (!isLabel(text) || text.length > 32)
+    throw new Problem(
+      "is not a DNS label (RFC 1123) of at most 32 characters.",
+      "Use lower-case letters, digits and hyphens, a letter or digit at both ends: pulumi config set clusterName my-lab",
+    );
+  return text;
+}
+
+const version =
+  (known: readonly string[], minor: string) =>
+  (text: string): string => {
+    const choices = `Choose ${known.join(", ")}.`;
+    if (!/^v\d+\.\d+\.\d+$/.test(text)) throw new Problem("is not a version in the form v1.2.3.", choices);
+    if (!text.startsWith(`${minor}.`))
+      throw new Problem(`is outside ${minor}.x, which is what the units and flags are written for.`, choices);
+    if (!known.includes(text)) throw new Problem("is not among the versions that were tested together.", choices);
+    return text;
+  };
+
+const url = (text: string): string => {
+  const parsed = URL.parse(text);
+  if (!parsed || !["http:", "https:"].includes(parsed.protocol) || parsed.search || parsed.hash)
+    throw new Problem(
+      "is not the base of an http or https URL.",
+      "Write it like https://mirror.example.org or http://10.0.0.1:8080/releases.",
+    );
+  return text.replace(/\/+$/, "");
+};
+
+function json(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text || "{}");
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Problem(
+      "is not a set of keys and values.",
+      "Set one key at a time: pulumi config set --path 'kubeReserved.cpu' 100m",
+    );
+  return value as Record<string, unknown>;
+}
+
+const quantities = {
+  cpu: { form: /^(\d+m|\d+(\.\d{1,3})?)$/, example: "100m or 0.5" },
+  memory: { form: /^\d+(Ki|Mi|Gi|k|M|G)?$/, example: "256Mi or 1Gi" },
+} as const;
+
+function reservation(text: string): { cpu?: string; memory?: string } {
+  const entries = Object.entries(json(text)).map(([key, value]): [string, string] => {
+    const quantity = quantities[key as keyof typeof quantities];
+    if (!quantity)
+      throw new Problem(
+        `has no "${key}" to reserve.`,
+        `Reserve cpu and memory.${didYouMean(key, Object.keys(quantities))}`,
+      );
+    if (!quantity.form.test(String(value)))
+      throw new Problem(
+        `reserves ${key} "${String(value)}", which is no quantity.`,
+        `Write ${key} like ${quantity.example}.`,
+      );
+    return [key, String(value)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function apiServerArgs(text: string): Record<string, string> {
+  const entries = Object.entries(json(text)).map(([flag, value]): [string, string] => {
+    if (flag.startsWith("-")) throw new Problem(`writes ${flag} with dashes.`, `Write ${flag.replace(/^-+/, "")}.`);
+    if (!/^[a-z][a-z0-9-]*$/.test(flag))
+      throw new Problem(`has "${flag}", which is no flag's name.`, "Flags are lower-case words and hyphens.");
+    const owner = ownedFlags[flag];
+    if (owner) throw new Problem(`sets ${flag}, which the program sets itself: ${owner}`, `Remove ${flag}.`);
+    if (!["string", "number", "boolean"].includes(typeof value) || /[\n\r]/.test(String(value)))
+      throw new Problem(
+        `gives ${flag} a value that is not one line of text.`,
+        "Write lists with commas, as on a command line.",
+      );
+    if (flag === "enable-admission-plugins" && !String(value).split(",").includes("NodeRestriction"))
+      throw new Problem(
+        "enables admission plugins without NodeRestriction, which keeps a kubelet to its own node.",
+        `Write NodeRestriction,${String(value)}.`,
+      );
+    return [flag, String(value)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function nodeLabels(text: string): Record<string, string> {
+  const entries = Object.entries(json(text)).map(([key, value]): [string, string] => {
+    const [name = "", prefix] = key.split("/").reverse();
+    if (!/^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(name) || key.split("/").length > 2)
+      throw new Problem(`has "${key}", which is no label's key.`, "Write it like example.org/disk or tier.");
+    if (prefix !== undefined && !prefix.split(".").every(isLabel))
+      throw new Problem(`has "${key}", whose prefix is no DNS name.`, "Write it like example.org/disk.");
+    if (prefix && /(^|\.)(kubernetes|k8s)\.io$/.test(prefix))
+      throw new Problem(`sets ${key}, a label that Kubernetes keeps for itself.`, "Use a prefix of your own.");
+    if (!/^([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$/.test(String(value)))
+      throw new Problem(
+        `gives ${key} the value "${String(value)}", which no label may have.`,
+        "Use at most 63 letters, digits, hyphens, dots.",
+      );
+    return [key, String(value)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function encryptionKey(text: string): string {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.toString("base64") !== text)
+    throw new Problem("is not base64.", "Make one: head -c 32 /dev/urandom | base64");
+  if (bytes.length !== 32)
+    throw new Problem(
+      `is ${bytes.length} bytes long; secretbox takes 32.`,
+      "Make one: head -c 32 /dev/urandom | base64",
+    );
+  return text;
+}
+
+function sshPrivateKeyFile(text: string) {
+  const key = readSshKey(text);
+  if ("fault" in key) throw new Problem(`${key.fault}.`, key.remedy);
+  return key;
+}
+
+const validity = { least: expiryWarningDays * 24, most: 10 * 365 * 24 };
+
+/** Every key of the configuration, in the order of Pulumi.yaml. */
+export const fields = {
+  region: field(region),
+  zones: field((text) => {
+    if (!["1", "3"].includes(text))
+      throw new Problem("is not a number of zones that the network is laid out for.", "Set 1 or 3.");
+    return Number(text);
+  }),
+  controlPlaneCount: field((text) => {
+    if (text === "2")
+      throw new Problem(
+        "makes an etcd that stops as soon as either node does, so it is worse than one.",
+        "Set 1 or 3.",
+      );
+    if (!["1", "3"].includes(text))
+      throw new Problem("is not a number of control-plane nodes that etcd forms a useful quorum of.", "Set 1 or 3.");
+    return Number(text);
+  }),
+  workerCount: field(integer(1, 233, "is not a number of workers that the subnets have addresses for.")),
+  controlPlaneInstanceType: field(instanceType),
+  workerInstanceType: field(instanceType),
+  balancerInstanceType: field(instanceType),
+  rootVolumeGiB: field(
+    integer(10, 16384, "is no usable size: image, container images and logs need 10 GiB, and gp3 ends at 16384."),
+  ),
+  clusterName: field(clusterName),
+  vpcCidr: field(network(16, 28, "10.0.0.0/16")),
+  podCidr: field(network(8, 24, "10.200.0.0/16")),
+  serviceCidr: field(network(12, 28, "10.32.0.0/24")),
+  clusterDns: field((text) => {
+    if (!address(text))
+      throw new Problem("is not an IPv4 address.", "Set an address of serviceCidr, such as 10.32.0.10.");
+    return text;
+  }),
+  adminCidr: field(adminCidr),
+  adminAccess: field(oneOf(["public", "private"])),
+  openNodePorts: field(bool),
+  apiEndpoint: optional(oneOf(apiEndpointKinds)),
+  stage: field(oneOf(stages)),
+  sshPrivateKeyFile: optional(sshPrivateKeyFile),
+  kubernetesVersion: field(version(kubernetesVersions, "v1.36")),
+  etcdVersion: field(version(etcdVersions, "v3.6")),
+  kubeProxyMode: field(oneOf(["iptables", "nftables"])),
+  kubeReserved: field(reservation),
+  systemReserved: field(reservation),
+  apiServerArgs: field(apiServerArgs),
+  nodeLabels: field(nodeLabels),
+  mirror: optional(url),
+  registryMirror: optional(url),
+  encryptionKey: optional(encryptionKey),
+  certificateValidityHours: field(
+    integer(
+      validity.least,
+      validity.most,
+      `is no usable validity: below ${validity.least} hours every run would warn of expiry, above ${validity.most} the CAs end first.`,
+    ),
+  ),
+  certificateEpoch: field(integer(0, 1_000_000, "is no epoch.")),
+  awsEndpoint: optional(url),
+};
+
+export type Fields = { [K in keyof typeof fields]: z.output<(typeof fields)[K]> };

@@ -1,0 +1,123 @@
+/**
+ * Which traffic the cluster needs, as data: the rules of its security groups. Nodes name each other by group. Pods have
+ * addresses that belong to no group, so pod traffic is named by podCidr, and may reach any port of a node, since a group
+ * cannot tell a pod behind a node from the node. Nodes speak to other nodes' pods from their own address in the pod network
+ * (the pod-network step sees to that), so between machines nothing is open but what stands here.
+ * @see https://kubernetes.io/docs/reference/networking/ports-and-protocols/
+ */
+import { address, cidr, contains, formatCidr } from "./cidr";
+import type { ClusterSpec } from "./spec";
+
+export type Group = "control-plane" | "worker" | "balancer" | "load-balancer";
+
+export interface TrafficRule {
+  readonly group: Group;
+  readonly direction: "ingress" | "egress";
+  /** The other side: a group, or a network. */
+  readonly peer: { readonly group: Group } | { readonly cidr: string };
+  /** All traffic where no port is given. */
+  readonly port?: number;
+  /** Last port of a range; the port itself where left out. */
+  readonly toPort?: number;
+  /** Name of the rule: unique in its group and direction, and its description on AWS. */
+  readonly name: string;
+}
+
+const world = "0.0.0.0/0";
+
+/** Security groups that a cluster of this shape has. */
+export function groups(spec: ClusterSpec): readonly Group[] {
+  const ofEndpoint = { "elastic-ip": [], haproxy: ["balancer"], nlb: ["load-balancer"] } as const;
+  return ["control-plane", "worker", ...ofEndpoint[spec.apiEndpoint]];
+}
+
+/** Every rule of every group. */
+export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
+  const front = groups(spec).filter((group) => group === "balancer" || group === "load-balancer");
+  const machines = groups(spec).filter((group) => group !== "load-balancer");
+  const admin = { cidr: spec.adminCidr };
+  const pods = { cidr: spec.podCidr };
+  const into = (
+    group: Group,
+    name: string,
+    peer: TrafficRule["peer"],
+    port?: number,
+    toPort?: number,
+  ): TrafficRule => ({
+    group,
+    direction: "ingress",
+    name,
+    peer,
+    port,
+    toPort,
+  });
+  const outOf = (group: Group, name: string, peer: TrafficRule["peer"], port?: number): TrafficRule => ({
+    group,
+    direction: "egress",
+    name,
+    peer,
+    port,
+  });
+
+  return [
+    ...machines.map((group) => into(group, "ssh-from-admin", admin, 22)),
+
+    into("control-plane", "api-from-admin", admin, 6443),
+    into("control-plane", "api-from-workers", { group: "worker" }, 6443),
+    into("control-plane", "api-from-control-plane", { group: "control-plane" }, 6443),
+    ...front.map((group) => into("control-plane", `api-from-${group}`, { group }, 6443)),
+    into("control-plane", "etcd-from-control-plane", { group: "control-plane" }, 2379, 2380),
+    into("control-plane", "kubelet-from-control-plane", { group: "control-plane" }, 10250),
+    into("control-plane", "kubelet-from-workers", { group: "worker" }, 10250),
+    into("control-plane", "pods", pods),
+
+    into("worker", "kubelet-from-control-plane", { group: "control-plane" }, 10250),
+    into("worker", "kubelet-from-workers", { group: "worker" }, 10250),
+    into("worker", "pods", pods),
+    ...(spec.openNodePorts ? [into("worker", "node-ports-from-admin", admin, 30000, 32767)] : []),
+
+    ...front.flatMap((group) => [
+      into(group, "api-from-admin", admin, 6443),
+      outOf(group, "api-to-control-plane", { group: "control-plane" }, 6443),
+    ]),
+    // Nodes go to the control plane through HAProxy, but past a network load balancer, which takes minutes to come.
+    ...machines
+      .filter((group) => group === "balancer")
+      .flatMap((group) => [
+        into(group, "api-from-control-plane", { group: "control-plane" }, 6443),
+        into(group, "api-from-workers", { group: "worker" }, 6443),
+      ]),
+
+    // Outwards: inside the cluster the receiving side decides; outside of it only what the bootstrap downloads from.
+    ...(["control-plane", "worker"] as const).flatMap((group) => [
+      outOf(group, "vpc", { cidr: spec.vpcCidr }),
+      outOf(group, "pods", pods),
+    ]),
+    ...machines.flatMap((group) =>
+      downloads(spec, group).map((to) => outOf(group, `download-${to.port}-${to.cidr}`, { cidr: to.cidr }, to.port)),
+    ),
+  ];
+}
+
+/**
+ * Where release files, packages and images come from: HTTPS anywhere, the Debian archive's HTTP, and mirrors. No mirror
+ * stands in for the Debian archive, whose packages an image may lack.
+ */
+function downloads(spec: ClusterSpec, group: Group): { cidr: string; port: number }[] {
+  const sources = [
+    { cidr: world, port: 443 },
+    { cidr: world, port: 80 },
+    // HAProxy comes as a package: its machine downloads nothing else.
+    ...(group === "balancer" ? [] : [spec.mirror, spec.registryMirror].filter((url) => url !== undefined).map(source)),
+  ];
+  const unique = [...new Map(sources.map((each) => [`${each.cidr} ${each.port}`, each])).values()];
+  const alreadyOpen = (network: string) => group !== "balancer" && contains(cidr(spec.vpcCidr), cidr(network));
+  return unique.filter((each) => !alreadyOpen(each.cidr));
+}
+
+/** A mirror's network and port; a name may stand for any address. */
+function source(url: string): { cidr: string; port: number } {
+  const { hostname, port, protocol } = new URL(url);
+  const host = address(hostname);
+  return { cidr: host ? formatCidr(host) : world, port: Number(port || (protocol === "https:" ? 443 : 80)) };
+}

@@ -1,0 +1,73 @@
+/** What the stack hands to the user and to the tools: how to reach the cluster, and what it consists of. */
+import * as pulumi from "@pulumi/pulumi";
+import type { Bootstrap } from "../bootstrap/remote";
+import type { ApiEndpoint } from "../infra/api-endpoint";
+import { type Machines, sshUser } from "../infra/machines";
+import type { Pki } from "../infra/pki";
+
+export interface OutputsArgs {
+  readonly machines: Machines;
+  readonly pki: Pki;
+  readonly endpoint: ApiEndpoint;
+  readonly bootstrap: Bootstrap;
+}
+
+/** One host of the SSH configuration. */
+export interface SshHost {
+  readonly name: string;
+  readonly address: string;
+  /** Public host key in OpenSSH's one-line form. */
+  readonly hostKey: string;
+}
+
+/** An ssh_config(5) by which `ssh -F ssh_config controller-0` works; `id` and `known_hosts` lie beside it. */
+export const renderSshConfig = (hosts: readonly SshHost[]): string =>
+  hosts
+    .map(
+      ({ name, address }) => `Host ${name}
+  HostName ${address}
+  HostKeyAlias ${name}
+  User ${sshUser}
+  IdentityFile id
+  IdentitiesOnly yes
+  UserKnownHostsFile known_hosts
+  StrictHostKeyChecking yes
+`,
+    )
+    .join("\n");
+
+/** The known_hosts file beside it: host keys are pinned by the machines' names, as addresses may change. */
+export const renderKnownHosts = (hosts: readonly SshHost[]): string =>
+  hosts.map(({ name, hostKey }) => `${name} ${hostKey}\n`).join("");
+
+/** The stack's outputs. */
+export function outputs({ machines, pki, endpoint, bootstrap }: OutputsArgs) {
+  const hosts = pulumi.all(
+    machines.all.map(({ machine, sshHost, hostKey }) =>
+      pulumi
+        .all([sshHost, hostKey])
+        .apply(([address, key]): SshHost => ({ name: machine.name, address, hostKey: key })),
+    ),
+  );
+  return {
+    /** Kubeconfig of the administrator (system:masters). */
+    kubeconfig: pki.adminKubeconfig(endpoint.url),
+    apiEndpoint: endpoint.url,
+    nodes: machines.all.map(({ machine, instance, publicIp }) => ({
+      name: machine.name,
+      role: machine.role,
+      zone: instance.availabilityZone,
+      privateIp: machine.privateIp,
+      publicIp,
+      instanceId: instance.id,
+      podCidr: machine.podCidr,
+    })),
+    sshConfig: hosts.apply(renderSshConfig),
+    sshKnownHosts: hosts.apply(renderKnownHosts),
+    sshPrivateKey: machines.privateKey,
+    /** When each certificate ends. */
+    certificateExpiry: pki.expiry,
+    /** What each step of the bootstrap saw work at its end. */
+    proofs: bootstrap.proofs,
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * The image registry of the local cloud: a tree of plain files that any web server serves, with the images that were asked
+ * for under the names that upstream gives them. Pulled from their registry where it answers, otherwise made by recipes.ts.
+ */
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { cached, cacheRoot } from "../../lib/cache";
+import { linkInto } from "../../lib/link";
+import { UserError } from "../../lib/errors";
+import { progress } from "../../lib/progress";
+import { reachable } from "../../lib/reachable";
+import { parseReference, writeImage } from "./oci";
+import { pullImage, registryUrl } from "./pull";
+import { imageRecipe, known } from "./recipes";
+
+/**
+ * Makes the registry hold these images; it keeps all that were ever asked for, and may be served meanwhile.
+ * @param names full names with tags, such as registry.k8s.io/pause:3.10.1.
+ * @returns the directory whose v2/ a web server serves.
+ */
+export async function ensureImages(names: readonly string[]): Promise<{ registryDir: string }> {
+  const registryDir = join(cacheRoot(), "registry");
+  for (const name of names) await publish(await ensureImage(name), registryDir);
+  return { registryDir };
+}
+
+/** The cache entry of one image: a registry's tree with nothing else in it. */
+function ensureImage(name: string): Promise<string> {
+  const reference = parseReference(name);
+  const recipe = imageRecipe(reference.repository, reference.tag);
+  return cached({
+    name: `image-${reference.repository.replaceAll("/", "-")}`,
+    version: reference.tag,
+    recipe: JSON.stringify([name, process.arch, recipe?.recipe, recipe?.config]),
+    build: async (into, scratch) => {
+      if (await reachable(registryUrl(reference))) {
+        await progress(`pulling ${name}`, () => pullImage(reference, into));
+        return;
+      }
+      if (!recipe) {
+        throw new UserError(
+          `The image ${name} cannot be had: its registry does not answer, and there is no recipe for it.`,
+          `Use one of those that there is a recipe for: ${known.join(", ")}.`,
+        );
+      }
+      const root = join(scratch, "root");
+      await mkdir(root, { mode: 0o755 }); // becomes the mode of the image's root
+      await progress(`building the image ${name} (its registry cannot be reached)`, async () => {
+        await recipe.build(root, scratch);
+        await writeImage(reference, root, recipe.config, into);
+      });
+    },
+  });
+}
+
+/** Links an entry's files into the registry: what a manifest names is there before the manifest is. */
+async function publish(entry: string, registryDir: string): Promise<void> {
+  const files = (await readdir(entry, { recursive: true, withFileTypes: true }))
+    .filter((file) => file.isFile())
+    .map((file) => join(file.parentPath, file.name).slice(entry.length + 1))
+    .sort((a, b) => Number(a.includes("/manifests/")) - Number(b.includes("/manifests/")));
+  for (const file of files) await linkInto(join(entry, file), join(registryDir, file));
+}

@@ -1,0 +1,120 @@
+/**
+ * Runs the real program against Pulumi's mocks in a process of its own, and prints every resource that it registered, as
+ * JSON. Nothing is created. Environment: HARNESS={values, secretKeys, preview}.
+ */
+import * as pulumi from "@pulumi/pulumi";
+import type { Harness, Registered } from "./program";
+
+const { values, secretKeys, preview } = JSON.parse(process.env["HARNESS"] ?? "{}") as Harness;
+const project = "kubernetes-from-scratch";
+const zones = ["ap-southeast-1c", "ap-southeast-1a", "ap-southeast-1b"];
+
+/** What providers answer besides the inputs. Mocks hand secrets on in the clear unless they are wrapped here. */
+const answers: Record<string, (name: string, inputs: Record<string, unknown>) => Record<string, unknown>> = {
+  "tls:index/privateKey:PrivateKey": (name) => ({
+    privateKeyPem: pulumi.secret(`PRIVATE KEY ${name}\n`),
+    privateKeyOpenssh: pulumi.secret(`PRIVATE KEY ${name}\n`),
+    publicKeyOpenssh: `ssh-ed25519 public-${name}\n`,
+    publicKeyPem: `public ${name}\n`,
+  }),
+  "tls:index/certRequest:CertRequest": (name) => ({ certRequestPem: `request ${name}\n` }),
+  "tls:index/selfSignedCert:SelfSignedCert": certificate,
+  "tls:index/locallySignedCert:LocallySignedCert": certificate,
+  "aws:ec2/instance:Instance": (name) => ({
+    primaryNetworkInterfaceId: `eni-${name}`,
+    publicIp: `198.51.100.${name.length}`,
+    availabilityZone: "ap-southeast-1a",
+  }),
+  "aws:ec2/eip:Eip": () => ({ publicIp: "203.0.113.10", allocationId: "eipalloc-1" }),
+  "aws:ec2/eipAssociation:EipAssociation": () => ({ publicIp: "203.0.113.10" }),
+  "aws:lb/loadBalancer:LoadBalancer": () => ({ dnsName: "api-1.elb.ap-southeast-1.amazonaws.com", arn: "arn:lb" }),
+  "aws:lb/targetGroup:TargetGroup": () => ({ arn: "arn:tg" }),
+  "command:remote:Command": (name) => ({ stdout: `${name} works`, stderr: "" }),
+};
+
+function certificate(name: string, inputs: Record<string, unknown>) {
+  const end = Date.now() + Number(inputs["validityPeriodHours"]) * 3_600_000;
+  return { certPem: `certificate ${name}\n`, validityEndTime: new Date(end).toISOString() };
+}
+
+const ofProvider = (type: string): boolean => type.startsWith("pulumi:providers:");
+
+const mocks: pulumi.runtime.Mocks = {
+  newResource: ({ type, name, inputs, custom }) => {
+    // In a preview nothing exists yet: the engine knows no id and no output but the inputs.
+    if (preview && custom && !ofProvider(type)) return { id: undefined, state: inputs as Record<string, unknown> };
+    return { id: `${name}-id`, state: { ...inputs, ...answers[type]?.(name, inputs as Record<string, unknown>) } };
+  },
+  call: ({ token }) => (token.startsWith("aws:ec2/getAmi") ? { id: "ami-1" } : { names: zones }),
+};
+
+/** Parts of the monitor's requests that the tests look at. */
+interface RegisterRequest {
+  getType(): string;
+  getName(): string;
+  getParent(): string;
+  getObject(): { toJavaScript(): Record<string, unknown> } | undefined;
+  getDependenciesList(): string[];
+  getDeletedwith(): string;
+  getIgnorechangesList(): string[];
+  getDeletebeforereplace(): boolean;
+  getReplacementTrigger(): { toJavaScript(): unknown } | undefined;
+  getProvider(): string;
+}
+interface OutputsRequest {
+  getUrn(): string;
+  getOutputs(): { toJavaScript(): Record<string, unknown> } | undefined;
+}
+type Callback = (error: unknown, response?: { getUrn(): string }) => void;
+interface Monitor {
+  registerResource(request: RegisterRequest, callback: Callback): Promise<void>;
+  registerResourceOutputs(request: OutputsRequest, callback: Callback): void;
+}
+
+const resources: Registered[] = [];
+let outputs: Record<string, unknown> = {};
+
+function record(monitor: Monitor): void {
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, callback) =>
+    register(request, (error, response) => {
+      resources.push({
+        urn: response?.getUrn() ?? "",
+        type: request.getType(),
+        name: request.getName(),
+        parent: request.getParent(),
+        inputs: request.getObject()?.toJavaScript() ?? {},
+        dependencies: request.getDependenciesList(),
+        deletedWith: request.getDeletedwith(),
+        ignoreChanges: request.getIgnorechangesList(),
+        deleteBeforeReplace: request.getDeletebeforereplace(),
+        replacementTrigger: request.getReplacementTrigger()?.toJavaScript(),
+        provider: request.getProvider(),
+      });
+      callback(error, response);
+    });
+  const registerOutputs = monitor.registerResourceOutputs.bind(monitor);
+  monitor.registerResourceOutputs = (request, callback) => {
+    if (request.getUrn().includes("pulumi:pulumi:Stack")) outputs = request.getOutputs()?.toJavaScript() ?? {};
+    registerOutputs(request, callback);
+  };
+}
+
+async function main(): Promise<void> {
+  const prefixed = Object.entries(values).map(([key, value]) => [`${project}:${key}`, value]);
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(prefixed),
+    secretKeys.map((key) => `${project}:${key}`),
+  );
+  await pulumi.runtime.setMocks(mocks, project, "test", preview);
+  record((pulumi.runtime as unknown as { getMonitor(): Monitor }).getMonitor());
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  await pulumi.runtime.runInPulumiStack(async () => require("../../program") as Record<string, unknown>);
+}
+
+// Everything is registered when nothing is left to do.
+process.once("beforeExit", () => process.stdout.write(JSON.stringify({ resources, outputs })));
+main().catch((error: unknown) => {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exit(pulumi.RunError.isInstance(error) ? 3 : 1);
+});

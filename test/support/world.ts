@@ -1,0 +1,234 @@
+/** A cloud of the tests' own, driven as any program would: through the EC2 API and SSH. Nothing here knows Kubernetes. */
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  AuthorizeSecurityGroupEgressCommand,
+  AuthorizeSecurityGroupIngressCommand,
+  CreateSecurityGroupCommand,
+  CreateSubnetCommand,
+  CreateVpcCommand,
+  DescribeInstancesCommand,
+  EC2Client,
+  ImportKeyPairCommand,
+  IpPermission,
+  RevokeSecurityGroupEgressCommand,
+  RunInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { Client, utils } from "ssh2";
+import { Cloud, apiEndpoint, cloudDown, cloudOf, cloudStatus, cloudUp } from "../../cloud";
+import { findEngine } from "../../cloud/container-engine";
+import { addressIn } from "../../cloud/hypervisor/addresses";
+
+export const REGION = "ap-southeast-1";
+const IMAGE = "ami-0d13a9d64deb1300a";
+
+/** What a command on a machine left behind. */
+export interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+}
+
+/** Clouds that this run started. */
+const up = new Set<string>();
+
+/** A VPC with one subnet, a key, and a security group that lets SSH in from the gateway, where the tests are. */
+export class World {
+  readonly ec2: EC2Client;
+  readonly balancing: ElasticLoadBalancingV2Client;
+  readonly key = newKey();
+  vpcId = "";
+  subnetId = "";
+  keyName = "";
+  ssh = "";
+
+  private constructor(
+    readonly cloud: Cloud,
+    readonly cidr: string,
+  ) {
+    const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+    const options = { region: REGION, endpoint: apiEndpoint(cloud), credentials };
+    this.ec2 = new EC2Client(options);
+    this.balancing = new ElasticLoadBalancingV2Client(options);
+  }
+
+  /** Starts the cloud and makes the VPC, a.b.0.0/16 with a subnet a.b.1.0/24. */
+  static async up(name: string, port: number, cidr: string, releasesDir?: string): Promise<World> {
+    const cloud = cloudOf({ name, port });
+    if (!up.has(name)) await cloudDown(cloud); // whatever an interrupted run left
+    up.add(name);
+    await cloudUp({ name, port, ...(releasesDir ? { releasesDir } : {}) });
+    const world = new World(cloud, cidr);
+    await world.network();
+    return world;
+  }
+
+  async network(): Promise<void> {
+    const { ec2 } = this;
+    const vpc = await ec2.send(new CreateVpcCommand({ CidrBlock: this.cidr }));
+    this.vpcId = vpc.Vpc!.VpcId!;
+    const block = `${addressIn(this.cidr, 256)}/24`;
+    const zone = `${REGION}a`;
+    const subnet = await ec2.send(
+      new CreateSubnetCommand({ VpcId: this.vpcId, CidrBlock: block, AvailabilityZone: zone }),
+    );
+    this.subnetId = subnet.Subnet!.SubnetId!;
+    this.keyName = `key-${this.vpcId}`;
+    const material = Buffer.from(this.key.public);
+    await ec2.send(new ImportKeyPairCommand({ KeyName: this.keyName, PublicKeyMaterial: material }));
+    this.ssh = await this.group("ssh");
+    await this.allow(this.ssh, {
+      IpProtocol: "tcp",
+      FromPort: 22,
+      ToPort: 22,
+      IpRanges: [{ CidrIp: `${this.gateway}/32` }],
+    });
+  }
+
+  get gateway(): string {
+    return addressIn(this.cidr, 1);
+  }
+
+  /** The address with this host part in the subnet. */
+  address(host: number): string {
+    return addressIn(this.cidr, 256 + host);
+  }
+
+  /** A security group without ingress; its egress is open, as EC2 makes it. */
+  async group(name: string): Promise<string> {
+    const command = new CreateSecurityGroupCommand({ GroupName: name, Description: name, VpcId: this.vpcId });
+    return (await this.ec2.send(command)).GroupId!;
+  }
+
+  async allow(GroupId: string, ...IpPermissions: IpPermission[]): Promise<void> {
+    await this.ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
+  }
+
+  /** Closes a group's egress but for these permissions. */
+  async onlyEgress(GroupId: string, ...permissions: IpPermission[]): Promise<void> {
+    const all: IpPermission = { IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
+    await this.ec2.send(new RevokeSecurityGroupEgressCommand({ GroupId, IpPermissions: [all] }));
+    if (permissions.length === 0) return;
+    await this.ec2.send(new AuthorizeSecurityGroupEgressCommand({ GroupId, IpPermissions: permissions }));
+  }
+
+  /** Starts an instance at an address of the subnet; answers its id. */
+  async launch(host: number, options: { groups?: string[]; userData?: string; name?: string } = {}): Promise<string> {
+    const command = new RunInstancesCommand({
+      ImageId: IMAGE,
+      MinCount: 1,
+      MaxCount: 1,
+      InstanceType: "t3.medium",
+      SubnetId: this.subnetId,
+      PrivateIpAddress: this.address(host),
+      KeyName: this.keyName,
+      SecurityGroupIds: options.groups ?? [this.ssh],
+      UserData: Buffer.from(options.userData ?? "#cloud-config\n").toString("base64"),
+      TagSpecifications: [{ ResourceType: "instance", Tags: [{ Key: "Name", Value: options.name ?? `host-${host}` }] }],
+    });
+    return (await this.ec2.send(command)).Instances![0]!.InstanceId!;
+  }
+
+  async state(id: string): Promise<string> {
+    const { Reservations } = await this.ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
+    return Reservations![0]!.Instances![0]!.State!.Name!;
+  }
+
+  /** Waits until everything that the API says is true, and settled is what it says. */
+  async settled(): Promise<void> {
+    await eventually(async () => {
+      const { settled } = await cloudStatus(this.cloud);
+      return settled || undefined;
+    }, "the hypervisor to settle");
+  }
+
+  /** Waits until the machine at this host part answers SSH. */
+  async reachable(...hosts: number[]): Promise<void> {
+    await this.settled(); // before then there may be no network, and a packet would leave this machine
+    for (const host of hosts) {
+      await eventually(
+        () =>
+          this.run(host, "true").then(
+            () => true,
+            () => undefined,
+          ),
+        `SSH on ${this.address(host)}`,
+      );
+    }
+  }
+
+  /** Runs a command on a machine as user admin. Rejects if the machine cannot be reached or refuses the key. */
+  run(host: number, command: string, privateKey = this.key.private): Promise<Outcome> {
+    return new Promise((done, fail) => {
+      const client = new Client();
+      client.on("error", fail);
+      const deadline = setTimeout(() => {
+        client.destroy();
+        fail(new Error(`${command} on ${this.address(host)} did not end in 30 s`));
+      }, 30_000);
+      client.on("close", () => clearTimeout(deadline));
+      client.on("ready", () => {
+        client.exec(command, (error, stream) => {
+          if (error) return fail(error);
+          let stdout = "";
+          stream.on("data", (data: Buffer) => (stdout += data.toString()));
+          stream.stderr.resume();
+          stream.on("close", (exitCode: number | null) => {
+            client.end();
+            done({ exitCode: exitCode ?? 1, stdout: stdout.trim() });
+          });
+        });
+      });
+      client.connect({ host: this.address(host), username: "admin", privateKey, readyTimeout: 5_000 });
+    });
+  }
+
+  /** Whether a TCP connection from one machine to another opens within a second. */
+  async opens(from: number, address: string, port: number): Promise<boolean> {
+    const { exitCode } = await this.run(from, `nc -z -w 1 ${address} ${port}`);
+    return exitCode === 0;
+  }
+
+  /** Whether a TCP connection from the gateway opens within a second. */
+  opensFromGateway(host: number, port: number): Promise<boolean> {
+    return new Promise((done) => {
+      const socket = connect({ host: this.address(host), port });
+      const end = (open: boolean): void => (socket.destroy(), done(open));
+      socket.setTimeout(1_000, () => end(false));
+      socket.once("connect", () => end(true));
+      socket.once("error", () => end(false));
+    });
+  }
+
+  /** Serves the text on a port of the machine. */
+  async serve(host: number, port: number, text: string): Promise<void> {
+    const script = `mkdir -p /srv/${port} && cd /srv/${port} && echo ${text} > index.html && exec python3 -m http.server ${port}`;
+    await this.run(host, `sudo systemd-run --quiet --unit serve-${port} sh -c '${script}'`);
+    await eventually(async () => (await this.opens(host, "127.0.0.1", port)) || undefined, `port ${port} of ${host}`);
+  }
+
+  async down(): Promise<void> {
+    await cloudDown(this.cloud);
+  }
+
+  async docker(): Promise<import("dockerode")> {
+    return (await findEngine())!.docker;
+  }
+}
+
+/** An SSH key pair, in OpenSSH's forms. */
+export function newKey(): { private: string; public: string } {
+  const pair = utils.generateKeyPairSync("ed25519");
+  return { private: pair.private, public: pair.public };
+}
+
+/** Tries every 200 ms until the probe answers something, for a minute at most. */
+export async function eventually<T>(probe: () => Promise<T | undefined>, what: string, timeout = 60_000): Promise<T> {
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const answer = await probe();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error(`waited ${timeout / 1000} s in vain for ${what}`);
+    await sleep(200);
+  }
+}

@@ -1,0 +1,251 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatFaults, parseConfig } from "../../../cluster/config";
+import { completeConfig, projectFile } from "../../../cluster/config/complete";
+import { fields } from "../../../cluster/config/fields";
+
+const good = { adminCidr: "203.0.113.7/32" };
+const key32 = Buffer.alloc(32, 7).toString("base64");
+
+/** Faults of a configuration as "key: problem remedy". */
+function faults(values: Record<string, unknown>, stack = "dev", secretKeys: string[] = ["encryptionKey"]): string[] {
+  const result = parseConfig(completeConfig({ ...good, ...values }), { stack, secretKeys });
+  return "faults" in result ? result.faults.map(({ key, problem, remedy }) => `${key}: ${problem} ${remedy}`) : [];
+}
+
+describe("a configuration that is good", () => {
+  it.each<[string, Record<string, unknown>]>([
+    ["has the defaults and adminCidr", {}],
+    ["is highly available in three zones", { controlPlaneCount: 3, zones: 3 }],
+    ["has the series' shape", { controlPlaneCount: 3, apiEndpoint: "haproxy" }],
+    ["keeps its load balancer with one control-plane node", { controlPlaneCount: 1, apiEndpoint: "nlb" }],
+    ["mixes architectures", { workerInstanceType: "t4g.medium" }],
+    ["uses a small VPC", { vpcCidr: "10.5.4.0/23" }],
+    ["has reservations", { kubeReserved: { cpu: "100m", memory: "256Mi" }, systemReserved: { cpu: "0.1" } }],
+    ["has flags", { apiServerArgs: { v: 4, "event-ttl": "2h" } }],
+    ["has labels", { nodeLabels: { "example.org/disk": "ssd" } }],
+    ["comes through the VPC", { adminAccess: "private", adminCidr: "10.0.0.1/32" }],
+    ["has an encryption key", { encryptionKey: key32 }],
+    ["has mirrors", { mirror: "http://10.0.0.1:8080/", registryMirror: "https://registry.example.org" }],
+  ])("%s", (_, values) => expect(faults(values)).toEqual([]));
+
+  it("gives one control-plane node an Elastic IP and three a load balancer", () => {
+    const endpoint = (values: Record<string, unknown>) => {
+      const result = parseConfig(completeConfig({ ...good, ...values }), { stack: "dev" });
+      return "config" in result ? result.config.apiEndpoint : result.faults;
+    };
+    expect(endpoint({})).toBe("elastic-ip");
+    expect(endpoint({ controlPlaneCount: 3, zones: 3 })).toBe("nlb");
+  });
+});
+
+describe("a configuration with a fault", () => {
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ["control-plane count of two", { controlPlaneCount: 2 }, /^controlPlaneCount: .*worse than one/],
+    ["control-plane count of none", { controlPlaneCount: 0 }, /^controlPlaneCount: .*quorum/],
+    ["control-plane count of five", { controlPlaneCount: 5 }, /^controlPlaneCount: .*Set 1 or 3/],
+    ["control-plane count that is a word", { controlPlaneCount: "three" }, /^controlPlaneCount: /],
+    ["negative workers", { workerCount: -1 }, /^workerCount: /],
+    ["fractional workers", { workerCount: 2.5 }, /^workerCount: is not a whole number/],
+    ["no workers", { workerCount: 0 }, /^workerCount: .*1 to 233/],
+    ["more workers than addresses", { workerCount: 234 }, /^workerCount: .*addresses/],
+    ["more nodes than blocks of pods", { podCidr: "10.200.0.0/20", workerCount: 14 }, /^podCidr: has 16 blocks/],
+    ["two zones", { zones: 2 }, /^zones: .*Set 1 or 3/],
+    ["three control-plane nodes in one zone", { controlPlaneCount: 3 }, /^zones: .*haproxy/],
+    [
+      "three behind one machine's address",
+      { controlPlaneCount: 3, zones: 3, apiEndpoint: "elastic-ip" },
+      /^apiEndpoint: .*nlb/,
+    ],
+    ["an endpoint that does not exist", { apiEndpoint: "alb" }, /^apiEndpoint: .*Did you mean nlb\?/],
+    ["a network that is none", { vpcCidr: "10.0.0.0" }, /^vpcCidr: .*is not an IPv4 network/],
+    ["a network with host bits", { vpcCidr: "10.0.0.5/16" }, /^vpcCidr: .*host bits.*10\.0\.0\.0\/16/],
+    ["a VPC that is too large for AWS", { vpcCidr: "10.0.0.0/12" }, /^vpcCidr: .*\/16 to \/28/],
+    ["a VPC that is too small for AWS", { vpcCidr: "10.0.0.0/29" }, /^vpcCidr: .*\/16 to \/28/],
+    ["a VPC too small for three zones", { vpcCidr: "10.0.0.0/23", zones: 3 }, /^vpcCidr: has 2 blocks/],
+    ["pods inside the VPC", { podCidr: "10.0.128.0/17" }, /^podCidr: overlaps vpcCidr/],
+    [
+      "services inside the VPC",
+      { serviceCidr: "10.0.0.0/24", clusterDns: "10.0.0.10" },
+      /^serviceCidr: overlaps vpcCidr/,
+    ],
+    [
+      "services inside the pods",
+      { serviceCidr: "10.200.9.0/24", clusterDns: "10.200.9.10" },
+      /^serviceCidr: overlaps podCidr/,
+    ],
+    ["an administrator inside the pods", { adminCidr: "10.200.1.0/24" }, /^adminCidr: overlaps podCidr/],
+    ["an administrator inside the services", { adminCidr: "10.32.0.0/30" }, /^adminCidr: overlaps serviceCidr/],
+    ["a public administrator inside the VPC", { adminCidr: "10.0.7.0/24" }, /^adminCidr: .*adminAccess/],
+    [
+      "a private administrator around a subnet",
+      { adminAccess: "private", adminCidr: "10.0.0.0/16" },
+      /^adminCidr: contains a subnet/,
+    ],
+    ["no administrator", { adminCidr: "" }, /^adminCidr: is not set.*checkip/],
+    ["the world as administrator", { adminCidr: "0.0.0.0/0" }, /^adminCidr: opens SSH and the API to the world/],
+    ["half the world as administrator", { adminCidr: "128.0.0.0/1" }, /^adminCidr: opens/],
+    ["an administrator without a mask", { adminCidr: "203.0.113.7" }, /^adminCidr: .*203\.0\.113\.7\/32/],
+    ["an IPv6 administrator", { adminCidr: "2001:db8::/32" }, /^adminCidr: .*IPv6/],
+    ["a way in that does not exist", { adminAccess: "vpn" }, /^adminAccess: .*public, private/],
+    ["DNS that is no address", { clusterDns: "dns" }, /^clusterDns: is not an IPv4 address/],
+    ["DNS outside the services", { clusterDns: "10.33.0.10" }, /^clusterDns: is outside serviceCidr.*10\.32\.0\.10/],
+    ["DNS on the API's Service", { clusterDns: "10.32.0.1" }, /^clusterDns: .*kubernetes/],
+    ["an older minor version", { kubernetesVersion: "v1.35.2" }, /^kubernetesVersion: is outside v1\.36\.x/],
+    ["a patch that was not tested", { kubernetesVersion: "v1.36.99" }, /^kubernetesVersion: .*tested/],
+    ["a version without its v", { kubernetesVersion: "1.36.3" }, /^kubernetesVersion: is not a version/],
+    ["another etcd", { etcdVersion: "v3.5.21" }, /^etcdVersion: is outside v3\.6\.x/],
+    ["a region that does not exist", { region: "ap-southeast-11" }, /^region: is no region of AWS.*Did you mean/],
+    ["a region in another partition", { region: "cn-north-1" }, /^region: .*partition/],
+    ["an instance type that is none", { workerInstanceType: "medium" }, /^workerInstanceType: is no instance type/],
+    ["an architecture without an image", { workerInstanceType: "mac2.metal" }, /^workerInstanceType: .*amd64 or arm64/],
+    ["too little memory", { controlPlaneInstanceType: "t3.micro" }, /^controlPlaneInstanceType: .*2 GiB/],
+    ["too few CPUs", { workerInstanceType: "m6g.medium" }, /^workerInstanceType: has fewer than 2 vCPUs/],
+    ["too small a balancer", { balancerInstanceType: "t2.small" }, /^balancerInstanceType: /],
+    ["too small a disk", { rootVolumeGiB: 8 }, /^rootVolumeGiB: .*10/],
+    ["a name with capitals", { clusterName: "MyLab" }, /^clusterName: .*RFC 1123/],
+    ["a name that is too long", { clusterName: "a".repeat(33) }, /^clusterName: .*32/],
+    ["an encryption key that is no base64", { encryptionKey: "not base64!" }, /^encryptionKey: is not base64/],
+    [
+      "an encryption key of another length",
+      { encryptionKey: Buffer.alloc(16).toString("base64") },
+      /^encryptionKey: is 16 bytes/,
+    ],
+    ["certificates that end too soon", { certificateValidityHours: 24 }, /^certificateValidityHours: .*1440/],
+    [
+      "certificates that outlive their CA",
+      { certificateValidityHours: 900_000 },
+      /^certificateValidityHours: .*CAs end first/,
+    ],
+    ["an epoch before the first", { certificateEpoch: -1 }, /^certificateEpoch: /],
+    ["a chapter that does not exist", { stage: "worker" }, /^stage: .*Did you mean workers\?/],
+    ["a proxy mode that is gone", { kubeProxyMode: "ipvs" }, /^kubeProxyMode: .*iptables, nftables/],
+    ["a reservation of something else", { kubeReserved: { mem: "1Gi" } }, /^kubeReserved: has no "mem"/],
+    ["a reservation that is no quantity", { kubeReserved: { memory: "a lot" } }, /^kubeReserved: .*256Mi/],
+    [
+      "reservations of all memory",
+      { kubeReserved: { memory: "3Gi" }, systemReserved: { memory: "1Gi" } },
+      /leave no memory/,
+    ],
+    ["reservations of all CPUs", { kubeReserved: { cpu: "2" } }, /leave no CPU/],
+    ["a reservation that is a list", { systemReserved: "[1]" }, /^systemReserved: is not a set/],
+    ["a flag with dashes", { apiServerArgs: { "--v": "4" } }, /^apiServerArgs: .*Write v/],
+    [
+      "a flag that the program owns",
+      { apiServerArgs: { "etcd-servers": "http://x" } },
+      /^apiServerArgs: sets etcd-servers/,
+    ],
+    [
+      "anonymous access by a flag",
+      { apiServerArgs: { "anonymous-auth": "true" } },
+      /^apiServerArgs: sets anonymous-auth/,
+    ],
+    [
+      "admission without NodeRestriction",
+      { apiServerArgs: { "enable-admission-plugins": "PodNodeSelector" } },
+      /NodeRestriction,PodNodeSelector/,
+    ],
+    ["a label of Kubernetes'", { nodeLabels: { "node-role.kubernetes.io/x": "" } }, /^nodeLabels: .*keeps for itself/],
+    ["a label that is none", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
+    ["a mirror that is no URL", { mirror: "mirror.example.org" }, /^mirror: is not the base of an http/],
+    ["a registry by another protocol", { registryMirror: "oci://example.org" }, /^registryMirror: /],
+    ["an endpoint with a query", { awsEndpoint: "http://127.0.0.1:5001/?x=1" }, /^awsEndpoint: /],
+    ["a key of another spelling", { workercount: 3 }, /^workercount: is no key.*Did you mean workerCount\?/],
+    ["a key of another name", { zone: 3 }, /^zone: is no key.*Did you mean zones\?/],
+    [
+      "a key of another program",
+      { favouriteColour: "blue" },
+      /^favouriteColour: is no key of this program\. Remove it/,
+    ],
+  ])("%s", (_, values, expected) => {
+    const found = faults(values);
+    expect(found).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+    expect(found.every((fault) => /^\w+: .{5,}\. \S.{5,}$/.test(fault))).toBe(true);
+  });
+
+  it("names a stack that cannot name a cluster", () => {
+    expect(faults({}, "my_stack")).toEqual([expect.stringMatching(/^clusterName: .*clusterName my-lab/)]);
+  });
+
+  it("lists every fault at once, rules between good keys included", () => {
+    const found = faults({ controlPlaneCount: 2, adminCidr: "", stage: "all", podCidr: "10.0.0.0/16", zone: 1 });
+    expect(found.map((fault) => fault.split(":")[0])).toEqual([
+      "zone",
+      "controlPlaneCount",
+      "adminCidr",
+      "stage",
+      "podCidr",
+    ]);
+  });
+
+  it("never shows a secret", () => {
+    const result = parseConfig(completeConfig({ ...good, encryptionKey: "hunter2" }), { stack: "dev" });
+    expect(JSON.stringify(result)).not.toContain("hunter2");
+    expect(JSON.stringify(result)).toContain("plain text");
+  });
+
+  it("reads as key, value, problem and remedy", () => {
+    const result = parseConfig(completeConfig({ ...good, controlPlaneCount: 2, encryptionKey: "x" }), { stack: "dev" });
+    expect("faults" in result && formatFaults(result.faults, "dev")).toMatchSnapshot();
+  });
+});
+
+describe("the user's SSH key", () => {
+  let dir: string;
+  const file = (name: string) => join(dir, name);
+  const keygen = (name: string, ...more: string[]) =>
+    execFileSync("ssh-keygen", ["-q", "-f", file(name), "-C", "", ...(more.includes("-N") ? [] : ["-N", ""]), ...more]);
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), "keys-"));
+    keygen("ed25519", "-t", "ed25519");
+    keygen("rsa", "-t", "rsa", "-b", "2048", "-m", "PEM");
+    keygen("ecdsa", "-t", "ecdsa");
+    keygen("locked", "-t", "ed25519", "-N", "secret");
+    keygen("stale", "-t", "ed25519");
+    writeFileSync(file("stale.pub"), readFileSync(file("ed25519.pub")));
+    writeFileSync(file("text"), "no key\n", { mode: 0o600 });
+    keygen("open", "-t", "ed25519");
+    chmodSync(file("open"), 0o644);
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it.each(["ed25519", "rsa"])("is taken when it is %s", (name) => {
+    const result = parseConfig(completeConfig({ ...good, sshPrivateKeyFile: file(name) }), { stack: "dev" });
+    const published = readFileSync(file(`${name}.pub`), "utf8").trim();
+    expect("config" in result && result.config.sshPrivateKeyFile?.publicKey).toBe(published);
+  });
+
+  it.each([
+    ["missing", /does not exist/],
+    [".", /is a directory/],
+    ["ed25519.pub", /is a public key/],
+    ["ecdsa", /EC2 does not take/],
+    ["locked", /passphrase/],
+    ["stale", /does not match the public key beside it/],
+    ["text", /is not a private SSH key/],
+    ["open", /can be read by other users.*chmod 600/],
+  ])("is refused when it is %s", (name, expected) => {
+    expect(faults({ sshPrivateKeyFile: file(name) })).toEqual([expect.stringMatching(expected)]);
+  });
+});
+
+describe("Pulumi.yaml", () => {
+  it("describes every key that the program reads, in its order, and no other", () => {
+    expect(Object.keys(projectFile().config).sort()).toEqual(Object.keys(fields).sort());
+    for (const entry of Object.values(projectFile().config)) expect(entry.description).toMatch(/\.$/);
+  });
+  it.each(["dev", "ha", "series", "local", "local-ha"])(
+    "has a good preset %s, but for the administrator's own address",
+    (stack) => {
+      const text = readFileSync(join(__dirname, "../../..", `Pulumi.${stack}.yaml`), "utf8");
+      const entries = [...text.matchAll(/^ {2}kubernetes-from-scratch:(\w+): (.*)$/gm)].map(([, key, value]) => [
+        key,
+        value,
+      ]);
+      expect(faults(Object.fromEntries(entries) as Record<string, string>, stack)).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { images } from "../../../cluster/versions";
+import { parseReference, writeImage } from "../../../supply/images/oci";
+import { pullImage, registryUrl } from "../../../supply/images/pull";
+import { imageRecipe } from "../../../supply/images/recipes";
+
+const sha256 = (data: Buffer | string): string => `sha256:${createHash("sha256").update(data).digest("hex")}`;
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "kfs-images-"));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+describe("an image's name", () => {
+  it.each([
+    ["registry.k8s.io/pause:3.10.1", { registry: "registry.k8s.io", repository: "pause", tag: "3.10.1" }],
+    [
+      "registry.k8s.io/coredns/coredns:v1.14.0",
+      { registry: "registry.k8s.io", repository: "coredns/coredns", tag: "v1.14.0" },
+    ],
+    ["docker.io/library/busybox:1.37", { registry: "docker.io", repository: "library/busybox", tag: "1.37" }],
+    ["busybox:1.37", { registry: "docker.io", repository: "library/busybox", tag: "1.37" }],
+    ["127.0.0.1:5000/a/b:c", { registry: "127.0.0.1:5000", repository: "a/b", tag: "c" }],
+  ])("%s", (name, reference) => {
+    expect(parseReference(name)).toEqual(reference);
+  });
+
+  it.each(["registry.k8s.io/pause", "", "a b:c"])("%j is none", (name) => {
+    expect(() => parseReference(name)).toThrow("is not the name of an image with a tag");
+  });
+
+  it("is one that there is a recipe for, for all that every cluster runs", () => {
+    for (const name of Object.values(images)) {
+      const { repository, tag } = parseReference(name);
+      expect(imageRecipe(repository, tag), name).toBeDefined();
+    }
+  });
+});
+
+/** An image with one file, written into the registry's tree below `tree`. */
+async function write(tree: string): Promise<void> {
+  const content = join(root, "content");
+  mkdirSync(content, { recursive: true });
+  writeFileSync(join(content, "hello"), "world\n", { mode: 0o755 });
+  await writeImage(parseReference("registry.k8s.io/pause:1"), content, { Entrypoint: ["/hello"] }, tree);
+}
+
+describe("an image that is written", () => {
+  it("lies where a registry is asked for it, each blob under its own digest", async () => {
+    await write(root);
+    const directory = join(root, "v2/pause");
+    for (const kind of ["blobs", "manifests"]) {
+      for (const digest of readdirSync(join(directory, kind)).filter((name) => name.startsWith("sha256:"))) {
+        expect(sha256(readFileSync(join(directory, kind, digest)))).toBe(digest);
+      }
+    }
+    const text = readFileSync(join(directory, "manifests/1"), "utf8");
+    const manifest = JSON.parse(text) as { config: { digest: string }; layers: { digest: string; size: number }[] };
+    expect(readdirSync(join(directory, "manifests")).sort()).toEqual(["1", sha256(text)]);
+    const layer = manifest.layers[0];
+    expect(readFileSync(join(directory, "blobs", layer?.digest ?? "")).length).toBe(layer?.size);
+    const config = JSON.parse(readFileSync(join(directory, "blobs", manifest.config.digest), "utf8")) as {
+      rootfs: { diff_ids: string[] };
+    };
+    expect(config.rootfs.diff_ids).toEqual([layer?.digest]); // not compressed: the layer is its own content
+  });
+
+  it("is the same, byte for byte, when it is written again", async () => {
+    await write(join(root, "a"));
+    await write(join(root, "b"));
+    const manifest = (tree: string): string => readFileSync(join(root, tree, "v2/pause/manifests/1"), "utf8");
+    expect(manifest("a")).toBe(manifest("b"));
+  });
+});
+
+describe("pulling from a registry", () => {
+  let server: Server;
+  let port: number;
+  /** What the registry holds, by path; the image of this machine stands behind an index. */
+  let served: Map<string, Buffer>;
+
+  beforeEach(async () => {
+    await write(join(root, "source"));
+    served = new Map();
+    for (const kind of ["blobs", "manifests"]) {
+      for (const name of readdirSync(join(root, "source/v2/pause", kind))) {
+        served.set(`/v2/pause/${kind}/${name}`, readFileSync(join(root, "source/v2/pause", kind, name)));
+      }
+    }
+    const image = served.get("/v2/pause/manifests/1") ?? Buffer.alloc(0);
+    const architecture = process.arch === "arm64" ? "arm64" : "amd64";
+    const entry = (name: string, digest: string) => ({ digest, platform: { os: "linux", architecture: name } });
+    const index = { manifests: [entry("s390x", sha256("")), entry(architecture, sha256(image))] };
+    served.set("/v2/pause/manifests/1", Buffer.from(JSON.stringify(index)));
+    server = createServer((request, response) => {
+      const { pathname } = new URL(request.url ?? "", "http://registry");
+      if (pathname === "/token") return response.end(JSON.stringify({ token: "secret" }));
+      if (request.headers.authorization !== "Bearer secret") {
+        const challenge = `Bearer realm="http://127.0.0.1:${port}/token",service="here",scope="repository:pause:pull"`;
+        return response.writeHead(401, { "www-authenticate": challenge }).end();
+      }
+      const body = served.get(pathname);
+      return body ? response.end(body) : response.writeHead(404).end();
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    port = (server.address() as AddressInfo).port;
+  });
+  afterEach(() => server.close());
+
+  const pull = (): Promise<void> => pullImage(parseReference(`127.0.0.1:${port}/pause:1`), join(root, "target"));
+
+  it("gets a token, follows the index, and writes what it was given", async () => {
+    await pull();
+    const written = (tree: string): string => readFileSync(join(root, tree, "v2/pause/manifests/1"), "utf8");
+    expect(written("target")).toBe(written("source"));
+    expect(readdirSync(join(root, "target/v2/pause/blobs")).length).toBe(2);
+  });
+
+  it("refuses a blob that is not what its digest says", async () => {
+    const blob = [...served.keys()].find((path) => path.includes("/blobs/")) ?? "";
+    served.set(blob, Buffer.from("something else"));
+    await expect(pull()).rejects.toThrow(/asked for sha256:.*the registry sent sha256:/);
+  });
+
+  it("says which URL has nothing", async () => {
+    served.clear();
+    await expect(pull()).rejects.toThrow(/\/v2\/pause\/manifests\/1: HTTP 404/);
+  });
+
+  it("goes to Docker Hub's own host for docker.io", () => {
+    expect(registryUrl(parseReference("busybox:1.37"))).toBe("https://registry-1.docker.io/v2/");
+  });
+});
