@@ -10,6 +10,7 @@ import { parse, stringify } from "yaml";
 import { type Config, formatFaults, parseConfig } from "../cluster/config";
 import { completeConfig } from "../cluster/config/complete";
 import { UserError } from "../lib/errors";
+import { readSshKey } from "../lib/ssh-key";
 import { project, root, stackDir } from "./places";
 
 /** A stack file as Pulumi writes it: `config` holds namespaced keys. */
@@ -76,7 +77,11 @@ export function checkedConfig(stack: string, overrides: Overrides = {}): Config 
   const values = Object.entries({ ...stackConfig(stack), ...overrides }).filter(([, value]) => value !== undefined);
   // an encrypted value is Pulumi's to read: the program checks it
   const plain = values.filter(([, value]) => typeof value !== "object" || value === null || !("secure" in value));
-  const parsed = parseConfig(completeConfig(Object.fromEntries(plain)), { stack, secretKeys: ["encryptionKey"] });
+  const parsed = parseConfig(completeConfig(Object.fromEntries(plain)), {
+    stack,
+    secretKeys: ["encryptionKey"],
+    readSshKey,
+  });
   if ("faults" in parsed) throw new UserError(formatFaults(parsed.faults, stack));
   return parsed.config;
 }
