@@ -5,6 +5,8 @@ import { execa } from "execa";
 import { cloudDown, cloudUp } from "../cloud";
 import { writeTranscript } from "./by-hand";
 import { UserError } from "../lib/errors";
+import { quote } from "../lib/quote";
+import { formatTable } from "../lib/table";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root, stackDir } from "./places";
 import { awsPreflight, preflight } from "./preflight";
@@ -108,9 +110,9 @@ export async function env(name: string): Promise<void> {
   await ensureKubectl(name);
   const variables = { ...stack.environment(), KUBECONFIG: join(stack.dir, stackFiles.kubeconfig) };
   for (const [key, value] of Object.entries(variables)) {
-    if (key !== "PATH") console.log(`export ${key}='${value.replaceAll("'", `'\\''`)}'`);
+    if (key !== "PATH") console.log(`export ${key}=${quote(value)}`);
   }
-  console.log(`export PATH='${stack.toolchain.binDirs.join(":")}':"$PATH"`);
+  console.log(`export PATH=${quote(stack.toolchain.binDirs.join(":"))}:"$PATH"`);
 }
 
 /** `make clean`: every local stack destroyed; the Makefile then removes .lab and node_modules. */
@@ -168,7 +170,8 @@ async function summary(stack: Stack, outputs: StackOutputs): Promise<void> {
     node.zone,
     node.instanceId,
   ]);
-  printTable([["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"], ...table]);
+  const heading = ["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"];
+  console.log(`\n${formatTable([heading, ...table])}`);
   const proofs = Object.entries(outputs.proofs);
   if (proofs.length) console.log("\nProofs of health:");
   for (const [step, proof] of proofs) console.log(`  ✓ ${step}: ${proof}`);
@@ -187,18 +190,6 @@ async function summary(stack: Stack, outputs: StackOutputs): Promise<void> {
   kubectl get pods -A -o wide
   ssh -F ${here(stackFiles.sshConfig)} controller-0
   make labs${variables}                     the experiments        make down${variables}   the end`);
-}
-
-function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  console.log("");
-  for (const row of rows)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    );
 }
 
 /** A stack that an experiment may change for a while. */

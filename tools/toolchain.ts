@@ -2,6 +2,7 @@
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { images, kubernetesBinaries, releases } from "../cluster/versions";
+import { hostArchitecture } from "../lib/architecture";
 import { cacheRoot } from "../lib/cache";
 import { ensureImages } from "../supply/images";
 import { ensureEngine } from "../supply/pulumi";
@@ -33,14 +34,15 @@ export async function ensureToolchain(stack: string): Promise<Toolchain> {
   };
 }
 
-const host = process.arch === "arm64" ? "arm64" : "amd64";
-
 /** Files and images that the machines of a local stack fetch from the mirror. */
 export async function ensureReleasesFor(
   stack: string,
   overrides: Overrides,
 ): Promise<{ releasesDir: string; registryDir: string }> {
-  const releasesDir = await ensureReleases(Object.values(releases(checkedConfig(stack, overrides), host)), host);
+  const releasesDir = await ensureReleases(
+    Object.values(releases(checkedConfig(stack, overrides), hostArchitecture)),
+    hostArchitecture,
+  );
   const registryDir = await ensureImagesFor(Object.values(images));
   return { releasesDir, registryDir };
 }
@@ -53,11 +55,11 @@ export async function ensureImagesFor(names: readonly string[]): Promise<string>
 
 /** kubectl of a stack's own version, linked into the stack's folder of executables; its path. */
 export async function ensureKubectl(stack: string): Promise<string> {
-  const all = releases(checkedConfig(stack), host);
+  const all = releases(checkedConfig(stack), hostArchitecture);
   const { kubectl } = all;
   // a local stack has the whole release by now; for one on AWS, kubectl alone is fetched
   const wanted = localPort(stack) === undefined ? [kubectl] : kubernetesBinaries.map((name) => all[name]);
-  const mirror = await ensureReleases(wanted, host);
+  const mirror = await ensureReleases(wanted, hostArchitecture);
   const link = join(stackBin(stack), "kubectl");
   await mkdir(stackBin(stack), { recursive: true });
   await rm(link, { force: true });
