@@ -4,6 +4,7 @@ import { relative, join } from "node:path";
 import { execa } from "execa";
 import { cloudDown, cloudUp } from "../cloud";
 import { writeTranscript } from "./by-hand";
+import { labImages } from "../labs/images";
 import { UserError } from "../lib/errors";
 import { quote } from "../lib/quote";
 import { formatTable } from "../lib/table";
@@ -14,13 +15,6 @@ import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
 import { checkedConfig, localPort, type Overrides, stackConfig } from "./stack-config";
 import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
-
-/** Images of the experiments and tests, beside the cluster's own. */
-export const labImages = [
-  "registry.k8s.io/e2e-test-images/agnhost:2.53",
-  "docker.io/library/busybox:1.35",
-  "docker.io/library/busybox:1.37",
-];
 
 /** Name of the local cloud that a run uses; tests have one of their own. */
 const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
