@@ -29,7 +29,7 @@ refresh: node_modules/.package-lock.json ## compare Pulumi's state with what rea
 down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud ends with its last stack
 	@$(cli) down --stack $(STACK)
 
-status: node_modules/.package-lock.json ## nodes, machines and certificates of STACK
+status: node_modules/.package-lock.json ## machines and proofs as the last run of STACK recorded them, and its nodes as they are now
 	@$(cli) status --stack $(STACK)
 
 env: node_modules/.package-lock.json ## print the environment for typing pulumi and kubectl yourself: eval "$$(make -s env)"

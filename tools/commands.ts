@@ -92,7 +92,7 @@ export async function down(name: string): Promise<void> {
   if (stack.localPort && !(await otherLocalStacks(stack))) await cloudDown({ name: cloudName() });
 }
 
-/** `make status`: the machines and nodes as they are now. */
+/** `make status`: machines and proofs as the last run recorded them, and the nodes as the API server lists them now. */
 export async function status(name: string): Promise<void> {
   const stack = await open(name);
   await summary(stack, await stack.outputs());
@@ -167,7 +167,7 @@ async function summary(stack: Stack, outputs: StackOutputs): Promise<void> {
   const heading = ["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"];
   console.log(`\n${formatTable([heading, ...table])}`);
   const proofs = Object.entries(outputs.proofs);
-  if (proofs.length) console.log("\nProofs of health:");
+  if (proofs.length) console.log("\nProofs of the last run of each step:");
   for (const [step, proof] of proofs) console.log(`  ✓ ${step}: ${proof}`);
   const kubeconfig = join(stack.dir, stackFiles.kubeconfig);
   if (outputs.kubeconfig && existsSync(kubeconfig)) {
