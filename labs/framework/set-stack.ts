@@ -2,11 +2,11 @@
  * tsx labs/framework/set-stack.ts STACK JSON: brings a stack to its own configuration with these values on top, as
  * `make up` would. A process of its own, so that its long output can go to a file and Ctrl-C does not cut it in half.
  */
-import { openStack } from "../../tools/commands";
+import { up } from "../../tools/commands";
 
 async function main([name, config]: readonly string[]): Promise<void> {
   if (!name || !config) throw new Error("usage: set-stack STACK JSON");
-  await (await openStack(name)).set(JSON.parse(config) as Record<string, unknown>);
+  await up(name, JSON.parse(config) as Record<string, unknown>, []);
 }
 
 main(process.argv.slice(2)).then(
