@@ -1,6 +1,6 @@
 /**
  * A stack as its files describe it. A command opens its stack once and passes the value on, so that every part of a run sees
- * the same configuration: the committed file with this run's values (STAGE) on top.
+ * the same configuration: the committed file with this run's values (STAGE, --values) on top.
  */
 import { type Config, formatFaults, parseConfig, type RawConfig } from "../cluster/config";
 import { completeConfig } from "../cluster/config/complete";
