@@ -1,7 +1,7 @@
 /** Live progress on the terminal: by lab and step, and what failed in plain words. */
 import { styleText } from "node:util";
 import type { Claim } from "./expectation";
-import type { Lab, LabResult } from "./lab";
+import type { Article, LabResult } from "./result";
 import type { Phase } from "./timeline";
 import { brief } from "./wait";
 
@@ -20,7 +20,7 @@ export class Progress {
     else this.print(line);
   }
 
-  lab(lab: Lab, position: number, count: number): void {
+  lab(lab: Article, position: number, count: number): void {
     this.write(`\n${styleText("bold", `${position}/${count}  ${lab.title}`)}  ${styleText("dim", `(${lab.name})`)}`);
     this.write(styleText("dim", `      ${lab.hypothesis}`));
   }

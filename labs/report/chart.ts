@@ -1,7 +1,7 @@
 /** A lab's timeline as a chart: every watched object a lane, its states as bars, the lab's steps as a band on top. */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import type { LabResult } from "../framework/lab";
+import type { LabResult } from "../framework/result";
 import { type Span, spans } from "../framework/timeline";
 import { Html } from "./html";
 

@@ -1,5 +1,5 @@
 /** What the report shows; also its JSON. */
-import type { LabResult } from "../framework/lab";
+import type { LabResult } from "../framework/result";
 
 export interface ReportNode {
   readonly name: string;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Claim } from "../framework/expectation";
-import type { LabResult } from "../framework/lab";
+import type { LabResult } from "../framework/result";
 import { legend, timelineChart } from "./chart";
 import { Html, html } from "./html";
 import { duration, type Report, tally } from "./model";

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../framework/cluster";
 import type { Stored } from "../framework/kinds";
-import type { LabResult } from "../framework/lab";
+import type { LabResult } from "../framework/result";
 import { has } from "../framework/states";
 import { merged, type Report, type ReportNode } from "./model";
 import { page } from "./page";

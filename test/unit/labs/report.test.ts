@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LabResult } from "../../../labs/framework/lab";
+import type { LabResult } from "../../../labs/framework/result";
 import { html } from "../../../labs/report/html";
 import { duration, merged, type Report, type ReportNode, tally } from "../../../labs/report/model";
 import { page } from "../../../labs/report/page";
