@@ -43,11 +43,17 @@ async function findKubectl(dir: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The driver behind `make up`, in a process of its own; what it prints is kept in labs-up.log. */
+/** The program behind `make up`. It is run, not imported: labs depend on nothing in tools/. */
+const commandLine = join(__dirname, "..", "..", "tools", "cli.ts");
+
+/**
+ * `make up` with these values on top of the stack's own configuration. A separate process, so that its long output can
+ * go to labs-up.log and Ctrl-C does not interrupt it halfway.
+ */
 const stackControl = (stack: string, dir: string): StackControl => ({
   set: async (config) => {
     const log = join(dir, "labs-up.log");
-    const args = [join(__dirname, "set-stack.ts"), stack, JSON.stringify(config)];
+    const args = [commandLine, "up", "--stack", stack, "--values", JSON.stringify(config)];
     const { code, stdout, stderr } = await command("tsx", args, { timeoutSeconds: 900, detached: true });
     await writeFile(log, stdout + stderr, { mode: 0o600 });
     if (code !== 0) {
