@@ -1,4 +1,5 @@
 /** Configuration by variable and by file, which of them follow a change, and what etcd holds of a secret. */
+import { quote } from "../../lib/quote";
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { etcdctl, printable, registryKey } from "../framework/etcd";
@@ -137,7 +138,7 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
     const node = etcd.member;
     const path = `/api/v1/namespaces/${namespace}/secrets/credentials`;
     const plain = await api.bytes(path, "application/vnd.kubernetes.protobuf");
-    await bench.nodes.output(node, `base64 -d | ${etcdctl(`put ${key}`)}`, { input: plain.toString("base64") });
+    await bench.nodes.output(node, `base64 -d | ${etcdctl(`put ${quote(key)}`)}`, { input: plain.toString("base64") });
   });
   bench.claim("etcd now shows the password to anyone who reads its disk", await value(), contains(password));
   const read = await bench.until(

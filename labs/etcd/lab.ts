@@ -1,4 +1,5 @@
 /** etcd: its members and quorum, and how an object of the API lies in it. */
+import { quote } from "../../lib/quote";
 import type { Bench } from "../framework/bench";
 import { type Etcd, etcdctl, registryKey } from "../framework/etcd";
 import { atLeast, such } from "../framework/expectation";
@@ -86,7 +87,7 @@ async function keys(bench: Bench): Promise<void> {
     atLeast(1),
   );
   bench.claim("and is the new resourceVersion", String(second?.modRevision), changed.metadata.resourceVersion);
-  const past = await etcd.json<{ kvs?: { value: string }[] }>(`get '${key}' --rev=${first?.modRevision} -w json`);
+  const past = await etcd.json<{ kvs?: { value: string }[] }>(`get ${quote(key)} --rev=${first?.modRevision} -w json`);
   const then = Buffer.from(past.kvs?.[0]?.value ?? "", "base64").toString("latin1");
   bench.claim(
     "the past can still be read: this is what a watch goes on from",

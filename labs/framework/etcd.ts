@@ -1,4 +1,5 @@
 /** etcd, asked on its own machine with its own certificates. Read only: what is written goes through the API. */
+import { quote } from "../../lib/quote";
 import type { Nodes } from "./nodes";
 
 const files = "--cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem";
@@ -38,7 +39,7 @@ export class Etcd {
 
   /** The entry, or undefined where there is none. */
   async get(key: string): Promise<EtcdEntry | undefined> {
-    const answer = await this.json<RangeAnswer>(`get ${quoted(key)} -w json`);
+    const answer = await this.json<RangeAnswer>(`get ${quote(key)} -w json`);
     const kv = answer.kvs?.[0];
     if (!kv) return undefined;
     return {
@@ -52,7 +53,7 @@ export class Etcd {
 
   /** The entries below a prefix, as text for a person. */
   async values(prefix: string): Promise<Readonly<Record<string, string>>> {
-    const answer = await this.json<RangeAnswer>(`get ${quoted(prefix)} --prefix -w json`);
+    const answer = await this.json<RangeAnswer>(`get ${quote(prefix)} --prefix -w json`);
     const decoded = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
     return Object.fromEntries(
       (answer.kvs ?? []).map((kv) => [decoded(kv.key).toString("utf8"), printable(decoded(kv.value))]),
@@ -61,7 +62,7 @@ export class Etcd {
 
   /** Keys below a prefix. */
   async keys(prefix: string): Promise<string[]> {
-    const answer = await this.json<RangeAnswer>(`get ${quoted(prefix)} --prefix --keys-only -w json`);
+    const answer = await this.json<RangeAnswer>(`get ${quote(prefix)} --prefix --keys-only -w json`);
     return (answer.kvs ?? []).map((kv) => Buffer.from(kv.key, "base64").toString("utf8"));
   }
 
@@ -76,8 +77,6 @@ export class Etcd {
     return JSON.parse(await this.nodes.output(this.member, etcdctl(arguments_, endpoint))) as T;
   }
 }
-
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Bytes as text for a person: what cannot be printed becomes a dot, as in the right column of hexdump -C. */
 export const printable = (bytes: Buffer): string => bytes.toString("latin1").replace(/[^\x20-\x7e]/g, ".");

@@ -1,6 +1,5 @@
 /** An object's state in one word or two, as the timeline and error messages show it. Pure. */
 import { type Kind, type Stored } from "./kinds";
-import { gone } from "./timeline";
 
 type Of<K extends Kind> = Stored<K>;
 
@@ -61,5 +60,3 @@ export function stateOf<K extends Kind>(kind: K, object: Of<K>): string {
   if (object.metadata.deletionTimestamp) return "Terminating";
   return (states[kind] as ((o: Of<K>) => string) | undefined)?.(object) ?? "exists";
 }
-
-export const stateGone = gone;
