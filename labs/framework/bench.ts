@@ -63,8 +63,8 @@ export class Bench {
   }
 
   /** A claim of the article, with the predicted value beside the observed one. A claim that fails does not end the lab. */
-  claim<T>(text: string, observed: T, predicted: Prediction<NoInfer<T>> | Readonly<Record<string, unknown>>): boolean {
-    const claim = judge(text, observed, predicted as Prediction<T>);
+  claim<T>(text: string, observed: T, predicted: NoInfer<Prediction<T>>): boolean {
+    const claim = judge(text, observed, predicted);
     this.claims.push(claim);
     this.progress.claim(claim);
     return claim.holds;

@@ -32,7 +32,7 @@ export const legend: Readonly<Record<string, readonly (readonly [fill: string, m
 };
 
 /** Lanes of the chart, in the order in which they appear; a chart of hundreds of lanes would say nothing. */
-export function lanesOf(all: readonly Span[]): string[] {
+function lanesOf(all: readonly Span[]): string[] {
   return [...new Set(all.map((span) => span.lane))].slice(0, maxLanes);
 }
 

@@ -15,7 +15,7 @@ const special: Readonly<Record<string, string>> = {
   '"': "&quot;",
   "'": "&#39;",
 };
-export const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => special[c]!);
+const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => special[c]!);
 
 type Part = Html | string | number | undefined | false | readonly Part[];
 
