@@ -4,7 +4,7 @@ import { between, contains, otherThan } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import { labPrefix } from "../framework/manifests";
-import { conditionOf, isReady } from "../framework/states";
+import { conditionOf, isReady, isWorker } from "../framework/states";
 
 type Pod = Stored<"Pod">;
 const disk = `${labPrefix}disk`;
@@ -20,9 +20,8 @@ const countByNode = (pods: readonly Pod[]): Record<string, number> => {
 };
 
 async function experiment(bench: Bench): Promise<void> {
-  const nodes = await bench.api.list("Node");
-  const workers = nodes
-    .filter((n) => !("node-role.kubernetes.io/control-plane" in (n.metadata.labels ?? {})))
+  const workers = (await bench.api.list("Node"))
+    .filter(isWorker)
     .map((n) => n.metadata.name)
     .sort();
   const [first, second] = workers as [string, string];

@@ -4,8 +4,8 @@ import { isIP } from "node:net";
 import { checked } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { atLeast, contains, startsWith, such } from "../framework/expectation";
-import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
+import { internalIp } from "../framework/states";
 import { describe, type Handshake, issuedBy, type Served, servedBy } from "../framework/tls";
 
 /** The three authorities, and where a controller keeps their certificates. */
@@ -15,9 +15,6 @@ const authorities = {
   "front-proxy-ca": "/etc/kubernetes/pki/front-proxy-ca.pem",
 } as const;
 type Authority = keyof typeof authorities;
-
-const internalIp = (node: Stored<"Node">): string =>
-  node.status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "";
 
 async function experiment(bench: Bench): Promise<void> {
   const { api, nodes } = bench;

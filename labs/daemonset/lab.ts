@@ -5,11 +5,10 @@ import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
 import { labPrefix } from "../framework/manifests";
-import { conditionOf, has, isReady } from "../framework/states";
+import { conditionOf, controlPlane, has, isReady, isWorker } from "../framework/states";
 
 type Pod = Stored<"Pod">;
 const group = `${labPrefix}disk`;
-const controlPlane = "node-role.kubernetes.io/control-plane";
 const cni = { live: "/etc/cni/net.d", aside: "/etc/cni/net.d.lab" };
 
 const nodesOf = (pods: readonly Pod[]): string[] => pods.map((pod) => pod.spec.nodeName ?? "").sort();
@@ -33,7 +32,7 @@ function mostPerNode(pods: Live<"Pod">): number {
 async function experiment(bench: Bench): Promise<void> {
   const nodes = await bench.watch("Node", { namespace: "" });
   const pods = await bench.watch("Pod", { labels: "app=agent" });
-  const workers = nodes.items.filter((n) => !(controlPlane in (n.metadata.labels ?? {}))).map((n) => n.metadata.name);
+  const workers = nodes.items.filter(isWorker).map((n) => n.metadata.name);
   const everyNode = nodes.items.map((n) => n.metadata.name);
   const label = (node: string, value: string | null) =>
     bench.api.patch("Node", node, undefined, { metadata: { labels: { [group]: value } } });

@@ -2,6 +2,7 @@
 import { Api } from "./api";
 import { Etcd } from "./etcd";
 import { Nodes } from "./nodes";
+import { isWorker } from "./states";
 
 /** The stack's own configuration, changed as its user would: a config value and `pulumi up`. */
 export interface StackControl {
@@ -32,7 +33,6 @@ export async function missing(needs: readonly Need[], cluster: Cluster): Promise
   if (needs.includes("stack") && !cluster.stack)
     return "it changes the stack's own configuration, and only a kubeconfig was given: run it with --stack";
   if (!needs.includes("two-workers")) return undefined;
-  const nodes = await cluster.api.list("Node");
-  const workers = nodes.filter((n) => !("node-role.kubernetes.io/control-plane" in (n.metadata.labels ?? {})));
+  const workers = (await cluster.api.list("Node")).filter(isWorker);
   return workers.length < 2 ? `it needs two workers, and this cluster has ${workers.length}` : undefined;
 }

@@ -21,6 +21,14 @@ export function conditionOf(
 /** Whether a pod is Ready and not on its way out. */
 export const isReady = (pod: Of<"Pod">): boolean => has(pod, "Ready") && !pod.metadata.deletionTimestamp;
 
+/** Label, and key of the taint, of the control-plane nodes. */
+export const controlPlane = "node-role.kubernetes.io/control-plane";
+export const isWorker = (node: Of<"Node">): boolean => !(controlPlane in (node.metadata.labels ?? {}));
+
+/** A node's address inside the network; empty if it has none. */
+export const internalIp = (node: Of<"Node">): string =>
+  node.status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "";
+
 const podState = (pod: Of<"Pod">): string => {
   if (isReady(pod)) return "Ready";
   const gates = conditionOf(pod, "PodScheduled")?.reason;

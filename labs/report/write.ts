@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Cluster } from "../framework/cluster";
 import type { Stored } from "../framework/kinds";
 import type { LabResult } from "../framework/result";
-import { has } from "../framework/states";
+import { has, internalIp, isWorker } from "../framework/states";
 import { merged, type Report, type ReportNode } from "./model";
 import { page } from "./page";
 
@@ -56,15 +56,15 @@ async function collect(cluster: Cluster, results: (clusterId: string) => LabResu
   };
 }
 
-function describe({ metadata, spec, status }: Stored<"Node">): ReportNode {
-  const labels = metadata.labels ?? {};
+function describe(node: Stored<"Node">): ReportNode {
+  const { metadata, spec, status } = node;
   return {
     name: metadata.name,
-    role: "node-role.kubernetes.io/control-plane" in labels ? "control-plane" : "worker",
-    zone: labels["topology.kubernetes.io/zone"] ?? "one zone",
-    address: status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "",
+    role: isWorker(node) ? "worker" : "control-plane",
+    zone: metadata.labels?.["topology.kubernetes.io/zone"] ?? "one zone",
+    address: internalIp(node),
     podCidr: spec.podCIDR ?? "",
-    ready: has({ status }, "Ready"),
+    ready: has(node, "Ready"),
     kubelet: status.nodeInfo?.kubeletVersion ?? "",
     runtime: status.nodeInfo?.containerRuntimeVersion ?? "",
     os: status.nodeInfo?.osImage ?? "",

@@ -9,7 +9,7 @@ import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
 import { labsDir } from "../framework/manifests";
 import { millicores, requestedOn } from "../framework/quantity";
-import { conditionOf, isReady } from "../framework/states";
+import { conditionOf, isReady, isWorker } from "../framework/states";
 import { scoresOf, sumsOf, winners } from "./log";
 
 type Pod = Stored<"Pod">;
@@ -32,7 +32,7 @@ const on = (node: string): PodSpec => ({ nodeSelector: { "kubernetes.io/hostname
 async function experiment(bench: Bench): Promise<void> {
   const pods = await bench.watch("Pod");
   const workers = (await bench.api.list("Node"))
-    .filter((n) => !("node-role.kubernetes.io/control-plane" in (n.metadata.labels ?? {})))
+    .filter(isWorker)
     .map((n) => n.metadata.name)
     .sort();
   await filtering(bench, pods, workers.length);
