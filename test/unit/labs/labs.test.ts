@@ -33,7 +33,7 @@ describe("the labs", () => {
 describe.each(labs.map((lab) => [lab.name, lab] as const))("%s", (name) => {
   it("is explained: hypothesis, what to watch, the commands by hand, why, and where to read on", () => {
     const text = readFileSync(join(labsDir, name, "README.md"), "utf8");
-    for (const part of ["**Hypothesis.**", "## What to watch", "## By hand", "## Why it is so", "## Read on"])
+    for (const part of ["**Hypothesis.**", "## What to watch", "## By hand", "## Why it works this way", "## Further reading"])
       expect(text).toContain(part);
     expect(text).toMatch(/\]\(https:\/\/kubernetes\.io\/docs\//);
   });
