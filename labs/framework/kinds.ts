@@ -68,7 +68,7 @@ export type StoredMeta = Wire<k8s.V1ObjectMeta> & {
 };
 type Present<T, K extends string> = T extends { [P in K]?: infer V } ? { [P in K]: Wire<NonNullable<V>> } : unknown;
 
-/** An object as the API returned it: metadata is there, and so are spec and status where the kind has them. */
+/** An object as the API returned it: metadata is there, and so are spec and status if the kind has them. */
 export type Stored<K extends Kind> = Wire<Kinds[K]> & { metadata: StoredMeta } & Present<Kinds[K], "spec"> &
   Present<Kinds[K], "status">;
 

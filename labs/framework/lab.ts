@@ -8,6 +8,6 @@ export interface Lab extends Article {
   readonly needs?: readonly Need[];
   /** Time limit for the whole experiment in seconds; 240 by default. */
   readonly limit?: number;
-  /** The experiment. What it makes in its namespaces needs no clean-up; what it changes elsewhere goes through the bench. */
+  /** What it creates in its namespaces needs no clean-up; what it changes elsewhere goes through the bench. */
   readonly experiment: (bench: Bench) => Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** An object's state in one word or two, as the timeline and error messages show it. Pure. */
+/** An object's state in a word or two, as the timeline and error messages show it. Pure. */
 import { type Kind, type Stored } from "./kinds";
 
 type Of<K extends Kind> = Stored<K>;
@@ -18,7 +18,7 @@ export function conditionOf(
   return conditions?.find((c) => c.type === type);
 }
 
-/** Whether a pod is Ready and not on its way out. */
+/** Whether a pod is Ready and not being deleted. */
 export const isReady = (pod: Of<"Pod">): boolean => has(pod, "Ready") && !pod.metadata.deletionTimestamp;
 
 /** Label, and key of the taint, of the control-plane nodes. */
@@ -63,7 +63,7 @@ const states: { [K in Kind]?: (object: Of<K>) => string } = {
   Lease: (l) => l.spec.holderIdentity?.split("_")[0] ?? "nobody",
 };
 
-/** State of an object, such as Ready, Terminating, 2/3. */
+/** State of an object, such as Ready, Terminating or 2/3. */
 export function stateOf<K extends Kind>(kind: K, object: Of<K>): string {
   if (object.metadata.deletionTimestamp) return "Terminating";
   return (states[kind] as ((o: Of<K>) => string) | undefined)?.(object) ?? "exists";

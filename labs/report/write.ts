@@ -1,4 +1,4 @@
-/** Collects what the report needs from the cluster and writes it: index.html and labs.json. */
+/** Collects what the report needs from the cluster and writes index.html and labs.json. */
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
