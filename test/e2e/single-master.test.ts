@@ -305,6 +305,7 @@ describe("changes", () => {
     const machines = ["controller-0", "worker-0", "worker-1"];
     await lab.make("up");
     const before = await logins(machines);
+    for (const machine of machines) expect(before[machine], `${machine}: the bootstrap's logins`).toBeGreaterThan(0);
     expect(await lab.make("up")).toMatch(unchanged);
     const preview = await lab.make("preview");
     expect(preview).toMatch(unchanged);

@@ -155,9 +155,9 @@ export class Lab {
     return this.ssh(machine, "sudo bash -euo pipefail -s", text);
   }
 
-  /** Runs the local cloud's command line. */
+  /** Runs the local cloud's command line; the environment names the cloud. */
   async cloud(...args: string[]): Promise<string> {
-    const result = await this.run("tsx", ["cloud/cli.ts", ...args, "--name", this.at.cloud]);
+    const result = await this.run("tsx", ["cloud/cli.ts", ...args]);
     if (result.exitCode !== 0) throw new Error(`cloud ${args.join(" ")}: ${result.all}`);
     return result.stdout;
   }
