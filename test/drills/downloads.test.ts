@@ -2,12 +2,12 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { Lab } from "../support/cluster";
+import { TestCluster } from "../support/cluster";
 import { record } from "../support/results";
 
 const at = { stack: "test-downloads", cloud: "test-downloads", port: 5019, network: "10.13" };
 const mirrorPort = 8099;
-const lab = new Lab(at, "local", { mirror: `http://${at.network}.0.1:${mirrorPort}`, workerCount: 1 });
+const cluster = new TestCluster(at, "local", { mirror: `http://${at.network}.0.1:${mirrorPort}`, workerCount: 1 });
 
 /** What happens to a file's nth transfer to one machine; nothing where it answers undefined. */
 type Fault = (path: string, transfer: number) => "cut" | "corrupted" | undefined;
@@ -52,20 +52,20 @@ beforeAll(async () => {
   await once(line, "listening");
   // downloads begin with the machines, so that is when they are harmed for the first time
   fault = neverRight;
-  await lab.make("up", { args: ["STAGE=machines"] });
+  await cluster.make`up STAGE=machines`;
 });
 
 beforeEach(() => transfers.clear());
 
 afterAll(async () => {
-  await lab.destroy();
+  await cluster.destroy();
   line.close();
 });
 
 test("a file that is never right is refused, in words that name it, and does not run", async () => {
-  const output = await lab.make("up", { args: ["STAGE=control-plane"], reject: false });
+  const { all: output } = await cluster.tryMake`up STAGE=control-plane`;
   expect(output).toMatch(/kube-apiserver: three downloads, none with the published SHA-256 [0-9a-f]{64}/);
-  expect((await lab.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
+  expect((await cluster.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
   record("kube-apiserver corrupted in every download", "refused by its SHA-256, `make up` says so and goes on later");
 });
 
@@ -80,9 +80,9 @@ test("`make up` goes on: what is cut once, or corrupted once, is downloaded agai
   fault = (path, transfer) => (transfer === 1 ? firstTransfer[path.split("/").pop() ?? ""] : undefined);
   // what the first test left on the machines is not to be found there
   for (const machine of ["controller-0", "worker-0"])
-    await lab.script(machine, "rm -rf /var/lib/kubernetes-from-scratch/releases/dl.k8s.io");
-  await lab.make("up");
-  const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
+    await cluster.script(machine, "rm -rf /var/lib/kubernetes-from-scratch/releases/dl.k8s.io");
+  await cluster.make`up`;
+  const nodes = (await cluster.kubectl`get nodes --no-headers`).split("\n");
   expect(nodes.filter((node) => / Ready /.test(node))).toHaveLength(2);
   const count = (name: string): number =>
     Math.max(0, ...[...transfers].flatMap(([key, times]) => (key.endsWith(`/${name}`) ? [times] : [])));
@@ -90,7 +90,7 @@ test("`make up` goes on: what is cut once, or corrupted once, is downloaded agai
     expect(count(name), `${name} was transferred again`).toBeGreaterThan(1);
   const proved = "cd /var/lib/kubernetes-from-scratch/releases/dl.k8s.io/release/*/bin/linux/*/";
   const check = `${proved} && for file in kube-apiserver kube-scheduler kubelet; do echo "$(cat $file.sha256) $file"; done | sha256sum -c`;
-  expect(await lab.script("controller-0", check)).toMatch(/kube-apiserver: OK/);
+  expect(await cluster.script("controller-0", check)).toMatch(/kube-apiserver: OK/);
   record(
     "downloads cut and corrupted in their middle",
     [...transfers.values()].reduce((sum, times) => sum + times - 1, 0) + " transfers repeated, 2 nodes Ready",

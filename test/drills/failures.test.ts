@@ -2,23 +2,27 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { healthy, startsOf } from "../support/etcd";
 import { failures } from "../support/failures";
-import { Lab } from "../support/cluster";
+import { TestCluster } from "../support/cluster";
 import { whileWriting } from "../support/writing";
 import type { WriterReport } from "../support/writer";
 import { record } from "../support/results";
 
-const lab = new Lab({ stack: "test-failures", cloud: "test-failures", port: 5014, network: "10.7" }, "local-ha", {
-  etcdVersion: "v3.6.15",
-});
+const cluster = new TestCluster(
+  { stack: "test-failures", cloud: "test-failures", port: 5014, network: "10.7" },
+  "local-ha",
+  {
+    etcdVersion: "v3.6.15",
+  },
+);
 const controllers = ["controller-0", "controller-1", "controller-2"];
 
 beforeAll(async () => {
-  await lab.make("up");
-  await healthy(lab);
+  await cluster.make`up`;
+  await healthy(cluster);
 });
 
 afterAll(async () => {
-  await lab.destroy();
+  await cluster.destroy();
 });
 
 function figures(name: string, { acknowledged, lost, longestGap, givenUp }: WriterReport): void {
@@ -33,31 +37,31 @@ describe("a change rolls through three control-plane machines", () => {
     { name: "etcd v3.6.15 -> v3.6.16", change: { etcdVersion: "v3.6.16" }, restarted: ["etcd"] },
     { name: "every leaf certificate renewed", change: { certificateEpoch: 1 }, restarted: ["etcd", "kube-apiserver"] },
   ])("$name", async ({ name, change, restarted }) => {
-    lab.configure(change);
-    const before = await Promise.all(restarted.map((unit) => startsOf(lab, unit)));
-    const report = await whileWriting(lab, async () => {
-      await lab.make("up");
+    cluster.configure(change);
+    const before = await Promise.all(restarted.map((unit) => startsOf(cluster, unit)));
+    const report = await whileWriting(cluster, async () => {
+      await cluster.make`up`;
     });
     figures(`${name}, rolled`, report);
     expect(report.lost).toEqual([]);
     expect(report.givenUp).toBe(0);
     for (const [index, unit] of restarted.entries()) {
-      const after = await startsOf(lab, unit);
+      const after = await startsOf(cluster, unit);
       after.forEach((start, machine) => expect(start, unit).not.toBe(before[index]?.[machine]));
       expect(new Set(after).size, "three restarts at three times").toBe(3);
     }
-    await healthy(lab);
-    expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+    await healthy(cluster);
+    expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
   });
 
   test("etcd is the new one", async () => {
-    for (const machine of controllers) expect(await lab.ssh(machine, "etcd --version")).toContain("3.6.16");
+    for (const machine of controllers) expect(await cluster.ssh(machine, "etcd --version")).toContain("3.6.16");
   });
 });
 
 describe("while a client writes and reads", () => {
   test.each(failures.map((failure) => [failure.name, failure] as const))("%s", async (name, { quorum, run }) => {
-    const report = await run(lab);
+    const report = await run(cluster);
     figures(name, report);
     expect(report.lost).toEqual([]);
     if (quorum === "kept") {
@@ -67,6 +71,6 @@ describe("while a client writes and reads", () => {
   });
 
   test("after all of it, an unchanged `up` changes nothing", async () => {
-    expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+    expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
   });
 });

@@ -1,16 +1,19 @@
 /** A pool of workers that grows and shrinks: what one more worker costs, and that it always costs the same. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lab } from "../support/cluster";
+import { TestCluster } from "../support/cluster";
 import { record } from "../support/results";
 
-const lab = new Lab({ stack: "test-workers", cloud: "test-workers", port: 5018, network: "10.12" }, "local");
+const cluster = new TestCluster(
+  { stack: "test-workers", cloud: "test-workers", port: 5018, network: "10.12" },
+  "local",
+);
 
 beforeAll(async () => {
-  await lab.make("up");
+  await cluster.make`up`;
 });
 
 afterAll(async () => {
-  await lab.destroy();
+  await cluster.destroy();
 });
 
 interface Cost {
@@ -21,11 +24,11 @@ interface Cost {
 
 /** Resizes the pool and tells what `make up` made for it, by its own words. */
 async function resize(workerCount: number): Promise<Cost> {
-  lab.configure({ workerCount });
+  cluster.configure({ workerCount });
   const start = Date.now();
-  const output = await lab.make("up");
+  const output = await cluster.make`up`;
   const seconds = (Date.now() - start) / 1000;
-  const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
+  const nodes = (await cluster.kubectl`get nodes --no-headers`).split("\n");
   expect(nodes.filter((line) => /^worker-\d+ +Ready /.test(line))).toHaveLength(workerCount);
   return {
     seconds,
@@ -48,5 +51,5 @@ test("2 -> 3 -> 5 -> 2: every added worker costs the same", async () => {
   record("a worker added, 2 -> 3", each(one));
   record("two workers added, 3 -> 5", each(two));
   record("three workers drained and removed, 5 -> 2", `${back.seconds.toFixed(0)} s`);
-  expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+  expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
 });

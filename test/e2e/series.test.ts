@@ -2,27 +2,29 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { healthy } from "../support/etcd";
 import { failures } from "../support/failures";
-import { Lab } from "../support/cluster";
+import { TestCluster } from "../support/cluster";
 
 const at = { stack: "test-series", cloud: "test-series", port: 5016, network: "10.9" };
-const lab = new Lab(at, "local", { zones: 1, controlPlaneCount: 3, workerCount: 1, apiEndpoint: "haproxy" });
+const cluster = new TestCluster(at, "local", {
+  zones: 1,
+  controlPlaneCount: 3,
+  workerCount: 1,
+  apiEndpoint: "haproxy",
+});
 
 beforeAll(async () => {
-  await lab.make("up");
+  await cluster.make`up`;
 });
 
 afterAll(async () => {
-  await lab.destroy();
+  await cluster.destroy();
 });
 
 test("has the series' names and addresses", async () => {
-  await healthy(lab);
-  const addresses = await lab.kubectl(
-    "get",
-    "nodes",
-    "-o",
-    'jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}',
-  );
+  await healthy(cluster);
+  const address = '{.status.addresses[?(@.type=="InternalIP")].address}';
+  const nameAndAddress = `jsonpath={range .items[*]}{.metadata.name} ${address}{"\\n"}{end}`;
+  const addresses = await cluster.kubectl`get nodes -o ${nameAndAddress}`;
   expect(addresses.split("\n").sort()).toEqual([
     `controller-0 ${at.network}.1.11`,
     `controller-1 ${at.network}.1.12`,
@@ -33,14 +35,14 @@ test("has the series' names and addresses", async () => {
 
 test("is reached through HAProxy, by the reader and by the nodes", async () => {
   const balancer = `${at.network}.1.10`;
-  const server = await lab.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}");
+  const server = await cluster.kubectl`config view --minify -o jsonpath={.clusters[0].cluster.server}`;
   expect(server).toBe(`https://${balancer}:6443`);
-  expect(await lab.ssh("worker-0", "getent ahostsv4 api.test-series.internal")).toContain(balancer);
+  expect(await cluster.ssh("worker-0", "getent ahostsv4 api.test-series.internal")).toContain(balancer);
 });
 
 test("goes on when a controller dies", async () => {
   const { run } = failures.find(({ name }) => name.startsWith("a whole control-plane machine")) ?? {};
-  const report = await run?.(lab);
+  const report = await run?.(cluster);
   console.log(JSON.stringify(report));
   expect(report?.lost).toEqual([]);
   expect(report?.longestGap).toBeLessThan(20);

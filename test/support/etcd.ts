@@ -1,6 +1,6 @@
 /** The control plane as a test asks it: etcd's members and leader, and whether all of it is well. */
 import { expect } from "vitest";
-import { eventually, type Lab } from "./cluster";
+import { eventually, type TestCluster } from "./cluster";
 
 /** etcdctl on a control-plane machine, with that machine's own certificate. */
 export const etcdctl =
@@ -14,10 +14,10 @@ export interface Member {
 }
 
 /** Members of etcd that answer, asked on one machine. */
-export async function members(lab: Lab, from: string): Promise<Member[]> {
+export async function members(cluster: TestCluster, from: string): Promise<Member[]> {
   const [list, status] = await Promise.all([
-    lab.ssh(from, `${etcdctl} member list -w json`),
-    lab.ssh(from, `${etcdctl} endpoint status --cluster -w json 2>/dev/null || true`),
+    cluster.ssh(from, `${etcdctl} member list -w json`),
+    cluster.ssh(from, `${etcdctl} endpoint status --cluster -w json 2>/dev/null || true`),
   ]);
   const names = new Map(
     (JSON.parse(list) as { members: { ID: number; name: string; isLearner?: boolean }[] }).members.map((member) => [
@@ -37,43 +37,43 @@ export async function members(lab: Lab, from: string): Promise<Member[]> {
 }
 
 /** Name of the machine whose etcd member leads. */
-export async function leader(lab: Lab, from = "controller-0"): Promise<string> {
-  const found = (await members(lab, from)).find((member) => member.leader);
+export async function leader(cluster: TestCluster, from = "controller-0"): Promise<string> {
+  const found = (await members(cluster, from)).find((member) => member.leader);
   if (!found) throw new Error("etcd has no leader");
   return found.name.replace(/^etcd-(\d)$/, "controller-$1");
 }
 
 /** Waits until all three members vote and every API server is ready. */
-export async function healthy(lab: Lab, count = 3, seconds = 120): Promise<void> {
+export async function healthy(cluster: TestCluster, count = 3, seconds = 120): Promise<void> {
   const controllers = Array.from({ length: count }, (_, index) => `controller-${index}`);
   for (const controller of controllers)
     await eventually(`${controller} healthy`, seconds, async () => {
-      const result = await lab.trySsh(
+      const result = await cluster.trySsh(
         controller,
         `${etcdctl} endpoint health 2>&1 && sudo curl -sf --cacert /etc/kubernetes/pki/kubernetes-ca.pem https://127.0.0.1:6443/readyz`,
       );
       return result.exitCode === 0 ? { done: undefined } : { saw: result.all };
     });
-  expect((await members(lab, "controller-0")).filter((member) => !member.learner)).toHaveLength(count);
+  expect((await members(cluster, "controller-0")).filter((member) => !member.learner)).toHaveLength(count);
 }
 
 /** Makes the member of a machine lead. */
-export async function leadBy(lab: Lab, machine: string): Promise<void> {
-  const now = await leader(lab);
+export async function leadBy(cluster: TestCluster, machine: string): Promise<void> {
+  const now = await leader(cluster);
   if (now === machine) return;
-  const list = await lab.ssh(now, `${etcdctl} member list`);
+  const list = await cluster.ssh(now, `${etcdctl} member list`);
   const id = list
     .split("\n")
     .find((line) => line.includes(`, ${machine}, `))
     ?.split(",")[0];
-  await lab.ssh(now, `${etcdctl} move-leader ${id}`);
-  expect(await leader(lab)).toBe(machine);
+  await cluster.ssh(now, `${etcdctl} move-leader ${id}`);
+  expect(await leader(cluster)).toBe(machine);
 }
 
 /** When a unit was last started on each of three control-plane machines, in seconds since 1970. */
-export const startsOf = (lab: Lab, unit: string): Promise<string[]> =>
+export const startsOf = (cluster: TestCluster, unit: string): Promise<string[]> =>
   Promise.all(
     ["controller-0", "controller-1", "controller-2"].map((controller) =>
-      lab.ssh(controller, `date -d "$(systemctl show -p ActiveEnterTimestamp --value ${unit})" +%s`),
+      cluster.ssh(controller, `date -d "$(systemctl show -p ActiveEnterTimestamp --value ${unit})" +%s`),
     ),
   );

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { images } from "../../cluster/versions";
 import { etcdctl, healthy, leader, leadBy } from "./etcd";
-import { eventually, type Lab } from "./cluster";
+import { eventually, type TestCluster } from "./cluster";
 import { until, whileWriting } from "./writing";
 import type { WriterReport } from "./writer";
 
@@ -15,7 +15,7 @@ export interface Failure {
   readonly quorum: "kept" | "lost";
   /** Whether it takes many minutes: then it is left to the drills. */
   readonly long?: boolean;
-  readonly run: (lab: Lab) => Promise<WriterReport>;
+  readonly run: (cluster: TestCluster) => Promise<WriterReport>;
 }
 
 const sleep = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -24,179 +24,179 @@ export const failures: readonly Failure[] = [
   {
     name: "SIGKILL of the etcd leader",
     quorum: "kept",
-    run: async (lab) => {
-      const target = await leader(lab);
-      return whileWriting(lab, async () => {
-        await lab.ssh(target, "sudo systemctl kill --signal=KILL etcd");
-        await healthy(lab);
+    run: async (cluster) => {
+      const target = await leader(cluster);
+      return whileWriting(cluster, async () => {
+        await cluster.ssh(target, "sudo systemctl kill --signal=KILL etcd");
+        await healthy(cluster);
       });
     },
   },
   {
     name: "SIGKILL of an API server",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.ssh("controller-1", "sudo systemctl kill --signal=KILL kube-apiserver");
-        await healthy(lab);
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.ssh("controller-1", "sudo systemctl kill --signal=KILL kube-apiserver");
+        await healthy(cluster);
       }),
   },
   {
     name: "a whole control-plane machine killed, then started again",
     quorum: "kept",
-    run: async (lab) => {
-      const target = await leader(lab);
-      return whileWriting(lab, async (writer) => {
-        await lab.cloud("kill", target);
+    run: async (cluster) => {
+      const target = await leader(cluster);
+      return whileWriting(cluster, async (writer) => {
+        await cluster.cloud`kill ${target}`;
         await until(writer, writer.count + 20);
-        await lab.cloud("start", target);
-        await healthy(lab);
+        await cluster.cloud`start ${target}`;
+        await healthy(cluster);
       });
     },
   },
   {
     name: "network partition of one control-plane machine",
     quorum: "kept",
-    run: async (lab) => {
-      const target = await leader(lab);
-      return whileWriting(lab, async (writer) => {
-        await lab.cloud("partition", target);
+    run: async (cluster) => {
+      const target = await leader(cluster);
+      return whileWriting(cluster, async (writer) => {
+        await cluster.cloud`partition ${target}`;
         await until(writer, writer.count + 20);
-        await lab.cloud("heal", target);
-        await healthy(lab);
+        await cluster.cloud`heal ${target}`;
+        await healthy(cluster);
       });
     },
   },
   {
     name: "a control-plane machine rebooted",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.cloud("reboot", "controller-0");
-        await healthy(lab);
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.cloud`reboot controller-0`;
+        await healthy(cluster);
       }),
   },
   {
     name: "the disk of one etcd member full",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async (writer) => {
-        await lab.script("controller-2", toFullDisk);
-        await lab.script("controller-0", bigWrites);
+    run: (cluster) =>
+      whileWriting(cluster, async (writer) => {
+        await cluster.script("controller-2", toFullDisk);
+        await cluster.script("controller-0", bigWrites);
         await eventually("etcd ends for want of space", 120, async () => {
-          const log = await lab.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
-          const saw = await lab.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
+          const log = await cluster.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
+          const saw = await cluster.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
           return Number(saw) > 0 && log.includes("no space left on device") ? { done: undefined } : { saw };
         });
         await until(writer, writer.count + 40);
-        await lab.script("controller-2", "mount -o remount,size=1g /var/lib/etcd.small");
-        await healthy(lab);
-        await lab.script("controller-2", fromFullDisk);
-        await healthy(lab);
-        await lab.script("controller-0", giveSpaceBack);
+        await cluster.script("controller-2", "mount -o remount,size=1g /var/lib/etcd.small");
+        await healthy(cluster);
+        await cluster.script("controller-2", fromFullDisk);
+        await healthy(cluster);
+        await cluster.script("controller-0", giveSpaceBack);
       }),
   },
   {
     name: "the clock of one control-plane machine five minutes ahead",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async (writer) => {
+    run: (cluster) =>
+      whileWriting(cluster, async (writer) => {
         const machine = "controller-1";
-        await lab.ssh(machine, "sudo install -m 0755 /dev/stdin /usr/local/bin/clock-offset.py", clockOffset);
-        await lab.script(machine, clockAhead(300));
-        await healthy(lab);
-        expect(await clockOf(lab, machine)).toBeCloseTo(300, -1);
+        await cluster.ssh(machine, "sudo install -m 0755 /dev/stdin /usr/local/bin/clock-offset.py", clockOffset);
+        await cluster.script(machine, clockAhead(300));
+        await healthy(cluster);
+        expect(await clockOf(cluster, machine)).toBeCloseTo(300, -1);
         await eventually("etcd finds the clocks of its other members behind", 120, async () => {
-          const log = await lab.ssh(machine, "sudo journalctl -u etcd -n 2000 --no-pager -o cat");
+          const log = await cluster.ssh(machine, "sudo journalctl -u etcd -n 2000 --no-pager -o cat");
           return log.includes("high clock drift") ? { done: undefined } : { saw: log.slice(-300) };
         });
         await until(writer, writer.count + 40);
-        await lab.script(machine, clockRight);
-        await healthy(lab);
-        expect(await clockOf(lab, machine)).toBeCloseTo(0, -1);
+        await cluster.script(machine, clockRight);
+        await healthy(cluster);
+        expect(await clockOf(cluster, machine)).toBeCloseTo(0, -1);
       }),
   },
   {
     name: "a worker lost for good: its pods move, `make up` replaces it",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.apply(JSON.stringify(movingPods));
-        await lab.kubectl("wait", "--for=condition=Available", "deployment/moving", "--timeout=90s");
-        expect(await podsOn(lab, "worker-1"), "one runs on the worker that goes").not.toBe(0);
-        await lab.cloud("terminate", "worker-1");
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.apply(JSON.stringify(movingPods));
+        await cluster.kubectl`wait --for=condition=Available deployment/moving --timeout=90s`;
+        expect(await podsOn(cluster, "worker-1"), "one runs on the worker that goes").not.toBe(0);
+        await cluster.cloud`terminate worker-1`;
         const start = Date.now();
         await eventually("both pods run on worker-0", 240, async () => {
-          const there = await podsOn(lab, "worker-0");
+          const there = await podsOn(cluster, "worker-0");
           return there === 2 ? { done: undefined } : { saw: `${there} of 2` };
         });
         console.log(`the pods of a lost worker run elsewhere after ${Math.round((Date.now() - start) / 1000)} s`);
-        await lab.make("up");
-        await lab.kubectl("wait", "--for=condition=Ready", "node/worker-1", "--timeout=30s");
-        await lab.kubectl("delete", "deployment", "moving");
+        await cluster.make`up`;
+        await cluster.kubectl`wait --for=condition=Ready node/worker-1 --timeout=30s`;
+        await cluster.kubectl`delete deployment moving`;
       }),
   },
   {
     name: "a control-plane machine lost for good, replaced by `make up`",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.cloud("terminate", "controller-1");
-        await lab.make("up");
-        await healthy(lab);
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.cloud`terminate controller-1`;
+        await cluster.make`up`;
+        await healthy(cluster);
       }),
   },
   {
     name: "two of three control-plane machines killed, then started again",
     quorum: "lost",
-    run: (lab) =>
-      whileWriting(lab, async (writer) => {
-        await Promise.all(["controller-1", "controller-2"].map((name) => lab.cloud("kill", name)));
+    run: (cluster) =>
+      whileWriting(cluster, async (writer) => {
+        await Promise.all(["controller-1", "controller-2"].map((name) => cluster.cloud`kill ${name}`));
         await sleep(5);
         const stalled = writer.count;
         await sleep(8);
         expect(writer.count, "writes stop without a quorum").toBe(stalled);
-        const why = await lab.trySsh(
+        const why = await cluster.trySsh(
           "controller-0",
           `${etcdctl} get /registry/namespaces/default --command-timeout=3s 2>&1`,
         );
         expect(why.exitCode).not.toBe(0);
         expect(why.all).toMatch(/deadline exceeded|no leader/i);
-        await Promise.all(["controller-1", "controller-2"].map((name) => lab.cloud("start", name)));
-        await healthy(lab);
+        await Promise.all(["controller-1", "controller-2"].map((name) => cluster.cloud`start ${name}`));
+        await healthy(cluster);
       }),
   },
   {
     name: "two of three control-plane machines lost for good: `make up` refuses, a snapshot brings the cluster back",
     quorum: "lost",
     long: true,
-    run: async (lab) => {
+    run: async (cluster) => {
       // a write was acknowledged by two of three; the leader is always one of them
-      await leadBy(lab, "controller-0");
-      return whileWriting(lab, async () => {
+      await leadBy(cluster, "controller-0");
+      return whileWriting(cluster, async () => {
         const lost = ["controller-1", "controller-2"];
-        await Promise.all(lost.map((name) => lab.cloud("terminate", name)));
-        const refusal = await lab.make("up", { reject: false });
-        expect(refusal).toContain("no etcd cluster is formed");
-        expect(refusal).toContain("restore-etcd.sh");
-        const snapshot = await lab.ssh(
+        await Promise.all(lost.map((name) => cluster.cloud`terminate ${name}`));
+        const refusal = await cluster.tryMake`up`;
+        expect(refusal.all).toContain("no etcd cluster is formed");
+        expect(refusal.all).toContain("restore-etcd.sh");
+        const snapshot = await cluster.ssh(
           "controller-0",
           `${etcdctl} snapshot save /run/snapshot.db >/dev/null 2>&1 && sudo gzip -c /run/snapshot.db | base64`,
         );
         const machines = ["controller-0", ...lost];
-        const address = (index: number): string => `${lab.at.network}.${index + 1}.${11 + index}`;
-        const cluster = machines.map((name, index) => `${name}=${address(index)}`).join(",");
+        const address = (index: number): string => `${cluster.at.network}.${index + 1}.${11 + index}`;
+        const members = machines.map((name, index) => `${name}=${address(index)}`).join(",");
         for (const [index, name] of machines.entries()) {
-          await lab.ssh(name, "base64 -d | gunzip | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
-          await lab.script(
+          await cluster.ssh(name, "base64 -d | gunzip | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
+          await cluster.script(
             name,
-            `/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db ${name} ${address(index)} ${lab.at.stack} ${cluster} && rm /run/snapshot.db`,
+            `/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db ${name} ${address(index)} ${cluster.at.stack} ${members} && rm /run/snapshot.db`,
           );
         }
-        for (const name of machines) await lab.script(name, "systemctl start --no-block etcd");
-        await lab.script("controller-0", "systemctl start kube-apiserver kube-controller-manager kube-scheduler");
-        await lab.make("up");
-        await healthy(lab);
+        for (const name of machines) await cluster.script(name, "systemctl start --no-block etcd");
+        await cluster.script("controller-0", "systemctl start kube-apiserver kube-controller-manager kube-scheduler");
+        await cluster.make`up`;
+        await healthy(cluster);
       });
     },
   },
@@ -250,8 +250,8 @@ const clockRight = [
 ].join("\n");
 
 /** Seconds by which the API server of a machine is ahead, as it dates its answers. */
-async function clockOf(lab: Lab, machine: string): Promise<number> {
-  const headers = await lab.ssh(machine, "curl -sk -D - -o /dev/null https://127.0.0.1:6443/livez");
+async function clockOf(cluster: TestCluster, machine: string): Promise<number> {
+  const headers = await cluster.ssh(machine, "curl -sk -D - -o /dev/null https://127.0.0.1:6443/livez");
   const date = /^date: (.*)$/im.exec(headers)?.[1] ?? "";
   return (Date.parse(date) - Date.now()) / 1000;
 }
@@ -289,13 +289,13 @@ const movingPods = {
 };
 
 /** How many of those pods are ready on a node, and not about to go. */
-async function podsOn(lab: Lab, node: string): Promise<number> {
+async function podsOn(cluster: TestCluster, node: string): Promise<number> {
   type Pod = {
     metadata: { deletionTimestamp?: string };
     spec: { nodeName?: string };
     status: { conditions?: { type: string; status: string }[] };
   };
-  const { items } = JSON.parse(await lab.kubectl("get", "pods", "-l", "app=moving", "-o", "json")) as { items: Pod[] };
+  const { items } = JSON.parse(await cluster.kubectl`get pods -l app=moving -o json`) as { items: Pod[] };
   return items.filter(
     ({ metadata, spec, status }) =>
       metadata.deletionTimestamp === undefined &&
