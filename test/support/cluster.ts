@@ -28,6 +28,9 @@ export interface Outcome {
   readonly all: string;
 }
 
+/** A file of test/support/scripts. */
+export const scriptText = (file: string): string => readFileSync(join(__dirname, "scripts", file), "utf8");
+
 const key = (name: string): string => `kubernetes-from-scratch:${name}`;
 
 export class TestCluster {
@@ -138,9 +141,9 @@ export class TestCluster {
     return this.run("ssh", this.login(machine, command), input);
   }
 
-  /** Runs a script as root on a machine; it stops at the first command that fails. */
-  async script(machine: string, text: string): Promise<string> {
-    return this.ssh(machine, "sudo bash -euo pipefail -s", text);
+  /** Runs a file of test/support/scripts as root on a machine; its arguments are words of a shell. */
+  async script(machine: string, file: string, ...args: string[]): Promise<string> {
+    return this.ssh(machine, ["sudo bash -s --", ...args].join(" "), scriptText(file));
   }
 
   /** Runs the local cloud's command line; the environment names the cloud. */

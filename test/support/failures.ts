@@ -1,10 +1,8 @@
 /** Failures of a highly available cluster, each as one function: break, watch, mend, and the figures. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect } from "vitest";
 import { images } from "../../cluster/versions";
 import { etcdctl, healthy, leader, leadBy } from "./etcd";
-import { eventually, type TestCluster } from "./cluster";
+import { eventually, scriptText, type TestCluster } from "./cluster";
 import { until, whileWriting } from "./writing";
 import type { WriterReport } from "./writer";
 
@@ -81,19 +79,19 @@ export const failures: readonly Failure[] = [
     quorum: "kept",
     run: (cluster) =>
       whileWriting(cluster, async (writer) => {
-        await cluster.script("controller-2", toFullDisk);
-        await cluster.script("controller-0", bigWrites);
+        await cluster.script("controller-2", "disk-full.sh");
+        await cluster.script("controller-0", "etcd-fill.sh", etcdctl);
         await eventually("etcd ends for want of space", 120, async () => {
           const log = await cluster.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
           const saw = await cluster.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
           return Number(saw) > 0 && log.includes("no space left on device") ? { done: undefined } : { saw };
         });
         await until(writer, writer.count + 40);
-        await cluster.script("controller-2", "mount -o remount,size=1g /var/lib/etcd.small");
+        await cluster.ssh("controller-2", "sudo mount -o remount,size=1g /var/lib/etcd.small");
         await healthy(cluster);
-        await cluster.script("controller-2", fromFullDisk);
+        await cluster.script("controller-2", "disk-back.sh");
         await healthy(cluster);
-        await cluster.script("controller-0", giveSpaceBack);
+        await cluster.script("controller-0", "etcd-compact.sh", etcdctl);
       }),
   },
   {
@@ -102,8 +100,9 @@ export const failures: readonly Failure[] = [
     run: (cluster) =>
       whileWriting(cluster, async (writer) => {
         const machine = "controller-1";
+        const clockOffset = scriptText("clock-offset.py");
         await cluster.ssh(machine, "sudo install -m 0755 /dev/stdin /usr/local/bin/clock-offset.py", clockOffset);
-        await cluster.script(machine, clockAhead(300));
+        await cluster.script(machine, "clock-ahead.sh", "300");
         await healthy(cluster);
         expect(await clockOf(cluster, machine)).toBeCloseTo(300, -1);
         await eventually("etcd finds the clocks of its other members behind", 120, async () => {
@@ -111,7 +110,7 @@ export const failures: readonly Failure[] = [
           return log.includes("high clock drift") ? { done: undefined } : { saw: log.slice(-300) };
         });
         await until(writer, writer.count + 40);
-        await cluster.script(machine, clockRight);
+        await cluster.script(machine, "clock-right.sh");
         await healthy(cluster);
         expect(await clockOf(cluster, machine)).toBeCloseTo(0, -1);
       }),
@@ -188,66 +187,18 @@ export const failures: readonly Failure[] = [
         const members = machines.map((name, index) => `${name}=${address(index)}`).join(",");
         for (const [index, name] of machines.entries()) {
           await cluster.ssh(name, "base64 -d | gunzip | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
-          await cluster.script(
-            name,
-            `/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db ${name} ${address(index)} ${cluster.at.stack} ${members} && rm /run/snapshot.db`,
-          );
+          const restore = "/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db";
+          await cluster.ssh(name, `sudo ${restore} ${name} ${address(index)} ${cluster.at.stack} ${members}`);
+          await cluster.ssh(name, "sudo rm /run/snapshot.db");
         }
-        for (const name of machines) await cluster.script(name, "systemctl start --no-block etcd");
-        await cluster.script("controller-0", "systemctl start kube-apiserver kube-controller-manager kube-scheduler");
+        for (const name of machines) await cluster.ssh(name, "sudo systemctl start --no-block etcd");
+        await cluster.ssh("controller-0", "sudo systemctl start kube-apiserver kube-controller-manager kube-scheduler");
         await cluster.make`up`;
         await healthy(cluster);
       });
     },
   },
 ];
-
-/** etcd's data on a full disk. It moves while etcd is stopped, here and back: a member must not forget what it wrote. */
-const toFullDisk = `
-systemctl stop etcd
-mkdir /var/lib/etcd.small
-mount -t tmpfs -o size=$(($(du -sm /var/lib/etcd | cut -f 1) + 4))m,mode=0700 small /var/lib/etcd.small
-cp -a /var/lib/etcd/. /var/lib/etcd.small/
-cat /dev/zero 2>/dev/null >/var/lib/etcd.small/fill || true
-mount --bind /var/lib/etcd.small /var/lib/etcd
-systemctl start --no-block etcd`;
-/** More than etcd has made room for ahead, in its log and in its database: 80 MB. */
-const bigWrites = `
-head -c 750000 /dev/urandom | base64 -w 0 >/run/big
-for n in $(seq 80); do ${etcdctl} put "drill/big-$n" </run/big >/dev/null; done
-${etcdctl} del --prefix drill/ >/dev/null
-rm /run/big`;
-/** Forgets what was written and deleted, in all members. */
-const giveSpaceBack = `
-revision=$(${etcdctl} get / -w json | sed 's/.*"revision":\\([0-9]*\\).*/\\1/')
-${etcdctl} compact --physical "$revision"
-${etcdctl} defrag --cluster`;
-const fromFullDisk = `
-systemctl stop etcd
-umount /var/lib/etcd
-rm -rf /var/lib/etcd/member
-cp -a /var/lib/etcd.small/member /var/lib/etcd/
-umount /var/lib/etcd.small
-rmdir /var/lib/etcd.small
-systemctl start etcd`;
-
-const clockOffset = readFileSync(join(__dirname, "clock-offset.py"), "utf8");
-const clockUnits = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-/** Sets the clock of the control plane's programs off; a container has no clock of its own. */
-const clockAhead = (seconds: number): string =>
-  clockUnits
-    .map((unit) => {
-      const commandLine = `$(sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/${unit}.service | sed 's/^ExecStart=//')`;
-      return `mkdir -p /run/systemd/system/${unit}.service.d
-printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/python3 /usr/local/bin/clock-offset.py ${seconds} %s\\n' "${commandLine}" >/run/systemd/system/${unit}.service.d/clock.conf`;
-    })
-    .concat("systemctl daemon-reload", `systemctl restart ${clockUnits.join(" ")}`)
-    .join("\n");
-const clockRight = [
-  ...clockUnits.map((unit) => `rm -r /run/systemd/system/${unit}.service.d`),
-  "systemctl daemon-reload",
-  `systemctl restart ${clockUnits.join(" ")}`,
-].join("\n");
 
 /** Seconds by which the API server of a machine is ahead, as it dates its answers. */
 async function clockOf(cluster: TestCluster, machine: string): Promise<number> {
