@@ -2,12 +2,11 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { TestCluster } from "../support/cluster";
+import { clusterFor, type Needs, places } from "../support/needs";
 import { record } from "../support/results";
 
-const at = { stack: "test-downloads", cloud: "test-downloads", port: 5019, network: "10.13" };
+const { network } = places.downloads;
 const mirrorPort = 8099;
-const cluster = new TestCluster(at, "local", { mirror: `http://${at.network}.0.1:${mirrorPort}`, workerCount: 1 });
 
 /** What happens to a file's nth transfer to one machine; nothing where it answers undefined. */
 type Fault = (path: string, transfer: number) => "cut" | "corrupted" | undefined;
@@ -18,7 +17,7 @@ const neverRight: Fault = (path) => (path.endsWith("/kube-apiserver") ? "corrupt
 
 /** The mirror as it is, behind a line that does harm. */
 const line = createServer((asked, answer) => {
-  if (!asked.socket.remoteAddress?.includes(`${at.network}.`)) answer.destroy();
+  if (!asked.socket.remoteAddress?.includes(`${network}.`)) answer.destroy();
   else pass(asked, answer);
 });
 
@@ -28,7 +27,7 @@ function pass(asked: IncomingMessage, answer: ServerResponse): void {
   const transfer = (transfers.get(key) ?? 0) + 1;
   transfers.set(key, transfer);
   const harm = fault(path, transfer);
-  const source = request({ host: `${at.network}.0.1`, port: 8080, path }, (file) => {
+  const source = request({ host: `${network}.0.1`, port: 8080, path }, (file) => {
     const length = Number(file.headers["content-length"]);
     let passed = 0;
     answer.writeHead(file.statusCode ?? 502, { "content-length": length });
@@ -52,15 +51,18 @@ beforeAll(async () => {
   await once(line, "listening");
   // downloads begin with the machines, so that is when they are harmed for the first time
   fault = neverRight;
-  await cluster.make`up STAGE=machines`;
 });
+
+afterAll(() => void line.close()); // after the cluster, whose hooks come next: Vitest runs these in reverse
+
+const needs: Needs = {
+  preset: "local",
+  values: { mirror: `http://${network}.0.1:${mirrorPort}`, workerCount: 1 },
+  up: ["STAGE=machines"],
+};
+const cluster = clusterFor("downloads", needs);
 
 beforeEach(() => transfers.clear());
-
-afterAll(async () => {
-  await cluster.destroy();
-  line.close();
-});
 
 test("a file that is never right is refused, in words that name it, and does not run", async () => {
   const { all: output } = await cluster.tryMake`up STAGE=control-plane`;

@@ -1,29 +1,17 @@
 /** Changes that roll through a highly available cluster, and every failure of one, with writes in flight. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { healthy, startsOf } from "../support/etcd";
 import { failures } from "../support/failures";
-import { TestCluster } from "../support/cluster";
+import { clusterFor, type Needs } from "../support/needs";
 import { whileWriting } from "../support/writing";
 import type { WriterReport } from "../support/writer";
 import { record } from "../support/results";
 
-const cluster = new TestCluster(
-  { stack: "test-failures", cloud: "test-failures", port: 5014, network: "10.7" },
-  "local-ha",
-  {
-    etcdVersion: "v3.6.15",
-  },
-);
+const needs: Needs = { preset: "local-ha", values: { etcdVersion: "v3.6.15" } };
+const cluster = clusterFor("failures", needs);
 const controllers = ["controller-0", "controller-1", "controller-2"];
 
-beforeAll(async () => {
-  await cluster.make`up`;
-  await healthy(cluster);
-});
-
-afterAll(async () => {
-  await cluster.destroy();
-});
+beforeAll(() => healthy(cluster));
 
 function figures(name: string, { acknowledged, lost, longestGap, givenUp }: WriterReport): void {
   record(

@@ -1,23 +1,17 @@
 /** `pulumi up` killed with SIGKILL, engine and all, at ten moments spread over the run; then `make up` must converge. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestCluster } from "../support/cluster";
+import { beforeAll, expect, test } from "vitest";
+import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
 const moments = 10;
-const cluster = new TestCluster(
-  { stack: "test-interrupt", cloud: "test-interrupt", port: 5013, network: "10.6" },
-  "local",
-);
+const needs: Needs = { preset: "local", up: false };
+const cluster = clusterFor("interrupt", needs);
 /** Lines by which a run says that it has made something. */
 const made = (output: string): number => [...output.matchAll(/ created /g)].length;
 let whole: number;
 
 beforeAll(async () => {
   whole = made(await cluster.make`up`);
-});
-
-afterAll(async () => {
-  await cluster.destroy();
 });
 
 test.each(Array.from({ length: moments }, (_, index) => index + 1))("killed at moment %i of 10", async (moment) => {

@@ -1,29 +1,16 @@
 /** Patch versions of Kubernetes and etcd, changed in place; the service proxy in nftables mode. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestCluster } from "../support/cluster";
+import { expect, test } from "vitest";
+import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
-const cluster = new TestCluster(
-  { stack: "test-upgrade", cloud: "test-upgrade", port: 5017, network: "10.11" },
-  "local",
-  {
-    kubernetesVersion: "v1.36.1",
-    etcdVersion: "v3.6.15",
-    kubeProxyMode: "nftables",
-    workerCount: 1,
-  },
-);
+const needs: Needs = {
+  preset: "local",
+  values: { kubernetesVersion: "v1.36.1", etcdVersion: "v3.6.15", kubeProxyMode: "nftables", workerCount: 1 },
+};
+const cluster = clusterFor("upgrade", needs);
 
 const versions = (): Promise<string> =>
   cluster.kubectl`get nodes -o jsonpath={.items[*].status.nodeInfo.kubeletVersion}`;
-
-beforeAll(async () => {
-  await cluster.make`up`;
-});
-
-afterAll(async () => {
-  await cluster.destroy();
-});
 
 test("Services answer by nftables rules", async () => {
   expect(await cluster.ssh("worker-0", "sudo nft list tables")).toContain("table ip kube-proxy");

@@ -1,20 +1,10 @@
 /** A pool of workers that grows and shrinks: what one more worker costs, and that it always costs the same. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestCluster } from "../support/cluster";
+import { expect, test } from "vitest";
+import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
-const cluster = new TestCluster(
-  { stack: "test-workers", cloud: "test-workers", port: 5018, network: "10.12" },
-  "local",
-);
-
-beforeAll(async () => {
-  await cluster.make`up`;
-});
-
-afterAll(async () => {
-  await cluster.destroy();
-});
+const needs: Needs = { preset: "local" };
+const cluster = clusterFor("workers", needs);
 
 interface Cost {
   readonly seconds: number;

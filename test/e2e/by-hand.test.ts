@@ -1,26 +1,20 @@
 /** The transcript, typed on machines that nothing but EC2 has touched: by SSH alone it must give the same cluster. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { stackFiles } from "../../tools/outputs";
 import { stackDir } from "../../tools/places";
-import { eventually, TestCluster } from "../support/cluster";
+import { eventually } from "../support/cluster";
+import { clusterFor, type Needs } from "../support/needs";
 
-const at = { stack: "test-by-hand", cloud: "test-by-hand", port: 5015, network: "10.8" };
-const cluster = new TestCluster(at, "local");
-let pages: string;
+const pages = mkdtempSync(join(tmpdir(), "kfs-by-hand-"));
+afterAll(() => rmSync(pages, { recursive: true, force: true }));
 
-beforeAll(async () => {
-  pages = mkdtempSync(join(tmpdir(), "kfs-by-hand-"));
-  await cluster.make`up ARGS=--exclude=**remote:Command**`;
-});
-
-afterAll(async () => {
-  await cluster.destroy();
-  rmSync(pages, { recursive: true, force: true });
-});
+const needs: Needs = { preset: "local", up: ["ARGS=--exclude=**remote:Command**"] };
+const cluster = clusterFor("by-hand", needs);
+const { stack, network } = cluster.at;
 
 test("the machines are empty at first", async () => {
   expect((await cluster.trySsh("controller-0", "command -v containerd etcd kubelet")).exitCode).not.toBe(0);
@@ -28,21 +22,20 @@ test("the machines are empty at first", async () => {
 
 test("the transcript, typed by SSH alone, gives a cluster whose nodes are Ready and whose names resolve", async () => {
   await cluster.make`by-hand`;
-  const text = readFileSync(join(stackDir(at.stack), "by-hand.md"), "utf8");
+  const text = readFileSync(join(stackDir(stack), "by-hand.md"), "utf8");
   expect(text).not.toMatch(/PRIVATE KEY/);
   const typed = [...text.matchAll(/^```bash\n(.*?)^```$/gms)].map(([, block]) => block).join("\n");
-  mkdirSync(pages, { recursive: true });
   const result = await execa("bash", ["-s"], {
     cwd: pages,
     input: typed,
-    env: { SSH_CONFIG: join(stackDir(at.stack), stackFiles.sshConfig) },
+    env: { SSH_CONFIG: join(stackDir(stack), stackFiles.sshConfig) },
     all: true,
     reject: false,
   });
   expect(result.exitCode, result.all).toBe(0);
   expect(result.stdout).toContain("kubernetes.default.svc.cluster.local is 10.32.0.1");
   await eventually("three nodes Ready", 60, async () => {
-    const admin = ["--kubeconfig", join(pages, "pki/kubeconfig/admin"), "--server", `https://${at.network}.1.11:6443`];
+    const admin = ["--kubeconfig", join(pages, "pki/kubeconfig/admin"), "--server", `https://${network}.1.11:6443`];
     const nodes = await cluster.kubectl`${admin} get nodes --no-headers`;
     return nodes.split("\n").filter((line) => / Ready /.test(line)).length === 3 ? { done: undefined } : { saw: nodes };
   });

@@ -1,22 +1,15 @@
 /** High availability for real: three zones, a load balancer, failures with writes in flight, and 3 -> 1 in place. */
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { healthy, members, startsOf } from "../support/etcd";
 import { failures } from "../support/failures";
-import { TestCluster, eventually } from "../support/cluster";
+import { eventually, TestCluster } from "../support/cluster";
+import { clusterFor, type Needs } from "../support/needs";
 import { whileWriting } from "../support/writing";
 
-const at = { stack: "test-ha", cloud: "test-ha", port: 5012, network: "10.5" };
-let cluster: TestCluster;
-
-beforeAll(async () => {
-  cluster = new TestCluster(at, "local-ha");
-  await cluster.make`up`;
-});
-
-afterAll(async () => {
-  if (cluster) await cluster.destroy();
-});
+const needs: Needs = { preset: "local-ha" };
+const cluster = clusterFor("ha", needs);
+const { at } = cluster;
 
 describe("three control-plane nodes behind a load balancer", () => {
   test("are all Ready, with three voting members of etcd and a DNS that answers", async () => {

@@ -3,14 +3,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { labImages } from "../../tools/commands";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { etcdctl } from "../support/etcd";
-import { TestCluster, eventually } from "../support/cluster";
+import { eventually } from "../support/cluster";
+import { clusterFor, type Needs } from "../support/needs";
 
-const at = { stack: "test-single", cloud: "test-single", port: 5011, network: "10.2" };
-let cluster: TestCluster;
+beforeAll(() => ensureImagesFor(labImages));
+
+const needs: Needs = { preset: "local", values: { openNodePorts: undefined }, up: false };
+const cluster = clusterFor("single", needs);
+const { at } = cluster;
 
 /** Machines' SSH logins since they booted, by name. */
 async function logins(machines: readonly string[]): Promise<Record<string, number>> {
@@ -39,15 +43,6 @@ async function untilReady(names: readonly string[], seconds = 120): Promise<void
 }
 
 const unchanged = /(Resources:\s+\d+ unchanged)/;
-
-beforeAll(async () => {
-  await ensureImagesFor(labImages);
-  cluster = new TestCluster(at, "local", { openNodePorts: undefined });
-});
-
-afterAll(async () => {
-  if (cluster) await cluster.destroy();
-});
 
 describe("chapter by chapter", () => {
   test("an engine killed while it makes the network leaves a state from which `make up` goes on, and no orphan", async () => {

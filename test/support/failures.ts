@@ -18,6 +18,20 @@ export interface Failure {
 
 const sleep = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
+export const machineKilled: Failure = {
+  name: "a whole control-plane machine killed, then started again",
+  quorum: "kept",
+  run: async (cluster) => {
+    const target = await leader(cluster);
+    return whileWriting(cluster, async (writer) => {
+      await cluster.cloud`kill ${target}`;
+      await until(writer, writer.count + 20);
+      await cluster.cloud`start ${target}`;
+      await healthy(cluster);
+    });
+  },
+};
+
 export const failures: readonly Failure[] = [
   {
     name: "SIGKILL of the etcd leader",
@@ -39,19 +53,7 @@ export const failures: readonly Failure[] = [
         await healthy(cluster);
       }),
   },
-  {
-    name: "a whole control-plane machine killed, then started again",
-    quorum: "kept",
-    run: async (cluster) => {
-      const target = await leader(cluster);
-      return whileWriting(cluster, async (writer) => {
-        await cluster.cloud`kill ${target}`;
-        await until(writer, writer.count + 20);
-        await cluster.cloud`start ${target}`;
-        await healthy(cluster);
-      });
-    },
-  },
+  machineKilled,
   {
     name: "network partition of one control-plane machine",
     quorum: "kept",
