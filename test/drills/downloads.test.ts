@@ -1,21 +1,21 @@
-/** Downloads that are cut or corrupted on their way: the machines notice, try again, and never run what is not proved. */
+/** Downloads cut or corrupted in transit: the machines notice, retry, and never run a file that fails its checksum. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { clusterFor, type Needs, places } from "../support/needs";
 import { record } from "../support/results";
 
 const { network } = places.downloads;
 const mirrorPort = 8099;
 
-/** What happens to a file's nth transfer to one machine; nothing where it answers undefined. */
+/** What happens to a file's nth transfer to one machine; undefined leaves it alone. */
 type Fault = (path: string, transfer: number) => "cut" | "corrupted" | undefined;
 let fault: Fault;
 const transfers = new Map<string, number>();
 
 const neverRight: Fault = (path) => (path.endsWith("/kube-apiserver") ? "corrupted" : undefined);
 
-/** The mirror as it is, behind a line that does harm. */
+/** The real mirror, behind a line that does harm. */
 const line = createServer((asked, answer) => {
   if (!asked.socket.remoteAddress?.includes(`${network}.`)) answer.destroy();
   else pass(asked, answer);
@@ -49,7 +49,7 @@ function pass(asked: IncomingMessage, answer: ServerResponse): void {
 beforeAll(async () => {
   line.listen(mirrorPort);
   await once(line, "listening");
-  // downloads begin with the machines, so that is when they are harmed for the first time
+  // downloads begin with the machines, so the harm begins there too
   fault = neverRight;
 });
 
@@ -64,14 +64,14 @@ const cluster = clusterFor("downloads", needs);
 
 beforeEach(() => transfers.clear());
 
-test("a file that is never right is refused, in words that name it, and does not run", async () => {
+it("refuses by name a file whose SHA-256 never matches, and does not run it", async () => {
   const { all: output } = await cluster.tryMake`up STAGE=control-plane`;
   expect(output).toMatch(/kube-apiserver: three downloads, none with the published SHA-256 [0-9a-f]{64}/);
   expect((await cluster.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
   record("kube-apiserver corrupted in every download", "refused by its SHA-256, `make up` says so and goes on later");
 });
 
-test("`make up` goes on: what is cut once, or corrupted once, is downloaded again", async () => {
+it("downloads again, in the next `make up`, what was cut or corrupted once", async () => {
   const firstTransfer: Record<string, "cut" | "corrupted"> = {
     "kube-apiserver": "cut",
     "kube-scheduler": "corrupted",
@@ -80,7 +80,7 @@ test("`make up` goes on: what is cut once, or corrupted once, is downloaded agai
     "kube-proxy.sha256": "corrupted",
   };
   fault = (path, transfer) => (transfer === 1 ? firstTransfer[path.split("/").pop() ?? ""] : undefined);
-  // what the first test left on the machines is not to be found there
+  // the first test left files on the machines: they have to be downloaded again
   for (const machine of ["controller-0", "worker-0"])
     await cluster.ssh(machine, "sudo rm -rf /var/lib/kubernetes-from-scratch/releases/dl.k8s.io");
   await cluster.make`up`;

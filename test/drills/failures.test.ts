@@ -1,5 +1,5 @@
 /** Changes that roll through a highly available cluster, and every failure of one, with writes in flight. */
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { healthy, startsOf } from "../support/etcd";
 import { failures } from "../support/failures";
 import { clusterFor, type Needs } from "../support/needs";
@@ -14,14 +14,13 @@ const controllers = ["controller-0", "controller-1", "controller-2"];
 beforeAll(() => healthy(cluster));
 
 function figures(name: string, { acknowledged, lost, longestGap, givenUp }: WriterReport): void {
-  record(
-    name,
-    `${acknowledged} writes acknowledged, ${lost.length} lost, longest gap ${longestGap.toFixed(1)} s${givenUp ? `, ${givenUp} requests given up after a minute` : ""}`,
-  );
+  const given = givenUp ? `, ${givenUp} requests given up after a minute` : "";
+  const gap = `longest gap ${longestGap.toFixed(1)} s`;
+  record(name, `${acknowledged} writes acknowledged, ${lost.length} lost, ${gap}${given}`);
 }
 
-describe("a change rolls through three control-plane machines", () => {
-  test.each([
+describe("a change that rolls through three control-plane machines", () => {
+  it.each([
     { name: "etcd v3.6.15 -> v3.6.16", change: { etcdVersion: "v3.6.16" }, restarted: ["etcd"] },
     { name: "every leaf certificate renewed", change: { certificateEpoch: 1 }, restarted: ["etcd", "kube-apiserver"] },
   ])("$name", async ({ name, change, restarted }) => {
@@ -42,23 +41,26 @@ describe("a change rolls through three control-plane machines", () => {
     expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
   });
 
-  test("etcd is the new one", async () => {
+  it("leaves every machine with the new etcd", async () => {
     for (const machine of controllers) expect(await cluster.ssh(machine, "etcd --version")).toContain("3.6.16");
   });
 });
 
 describe("while a client writes and reads", () => {
-  test.each(failures.map((failure) => [failure.name, failure] as const))("%s", async (name, { quorum, run }) => {
-    const report = await run(cluster);
-    figures(name, report);
-    expect(report.lost).toEqual([]);
-    if (quorum === "kept") {
-      expect(report.givenUp).toBe(0);
-      expect(report.longestGap).toBeLessThan(20);
-    }
-  });
+  it.each(failures.map((failure) => [failure.name, failure] as const))(
+    "loses no acknowledged write: %s",
+    async (name, { quorum, run }) => {
+      const report = await run(cluster);
+      figures(name, report);
+      expect(report.lost).toEqual([]);
+      if (quorum === "kept") {
+        expect(report.givenUp).toBe(0);
+        expect(report.longestGap).toBeLessThan(20);
+      }
+    },
+  );
 
-  test("after all of it, an unchanged `up` changes nothing", async () => {
+  it("changes nothing when `make up` runs again after all that", async () => {
     expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
   });
 });

@@ -1,5 +1,5 @@
-/** Patch versions of Kubernetes and etcd, changed in place; the service proxy in nftables mode. */
-import { expect, test } from "vitest";
+/** Patch upgrades of Kubernetes and etcd in place, with kube-proxy in nftables mode. */
+import { expect, it } from "vitest";
 import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
@@ -12,12 +12,12 @@ const cluster = clusterFor("upgrade", needs);
 const versions = (): Promise<string> =>
   cluster.kubectl`get nodes -o jsonpath={.items[*].status.nodeInfo.kubeletVersion}`;
 
-test("Services answer by nftables rules", async () => {
+it("serves Services with nftables rules", async () => {
   expect(await cluster.ssh("worker-0", "sudo nft list tables")).toContain("table ip kube-proxy");
   expect(await cluster.kubectl`get --raw /readyz`).toBe("ok");
 });
 
-test("v1.36.1 -> v1.36.3 and etcd v3.6.15 -> v3.6.16 in place", async () => {
+it("upgrades Kubernetes v1.36.1 -> v1.36.3 and etcd v3.6.15 -> v3.6.16 in place", async () => {
   expect(await versions()).toBe("v1.36.1 v1.36.1");
   await cluster.kubectl`create configmap kept --from-literal=a=b`;
   cluster.configure({ kubernetesVersion: "v1.36.3", etcdVersion: "v3.6.16" });

@@ -1,5 +1,5 @@
-/** A pool of workers that grows and shrinks: what one more worker costs, and that it always costs the same. */
-import { expect, test } from "vitest";
+/** A pool of workers that grows and shrinks: what each extra worker costs, and that the cost stays the same. */
+import { expect, it } from "vitest";
 import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
@@ -12,7 +12,7 @@ interface Cost {
   readonly commands: number;
 }
 
-/** Resizes the pool and tells what `make up` made for it, by its own words. */
+/** Resizes the pool; the cost is counted from the output of `make up`. */
 async function resize(workerCount: number): Promise<Cost> {
   cluster.configure({ workerCount });
   const start = Date.now();
@@ -27,7 +27,7 @@ async function resize(workerCount: number): Promise<Cost> {
   };
 }
 
-test("2 -> 3 -> 5 -> 2: every added worker costs the same", async () => {
+it("scales 2 -> 3 -> 5 -> 2, and every added worker costs the same", async () => {
   const one = await resize(3);
   const two = await resize(5);
   const back = await resize(2);

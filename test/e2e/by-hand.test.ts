@@ -1,9 +1,9 @@
-/** The transcript, typed on machines that nothing but EC2 has touched: by SSH alone it must give the same cluster. */
+/** The transcript, typed over SSH on machines that only EC2 has touched: it must build the same cluster. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { stackFiles } from "../../tools/outputs";
 import { stackDir } from "../../tools/places";
 import { eventually } from "../support/cluster";
@@ -16,11 +16,11 @@ const needs: Needs = { preset: "local", up: ["ARGS=--exclude=**remote:Command**"
 const cluster = clusterFor("by-hand", needs);
 const { stack, network } = cluster.at;
 
-test("the machines are empty at first", async () => {
+it("starts with empty machines", async () => {
   expect((await cluster.trySsh("controller-0", "command -v containerd etcd kubelet")).exitCode).not.toBe(0);
 });
 
-test("the transcript, typed by SSH alone, gives a cluster whose nodes are Ready and whose names resolve", async () => {
+it("gives a cluster with Ready nodes and working DNS when the transcript is typed over SSH", async () => {
   await cluster.make`by-hand`;
   const text = readFileSync(join(stackDir(stack), "by-hand.md"), "utf8");
   expect(text).not.toMatch(/PRIVATE KEY/);
@@ -34,7 +34,7 @@ test("the transcript, typed by SSH alone, gives a cluster whose nodes are Ready 
   });
   expect(result.exitCode, result.all).toBe(0);
   expect(result.stdout).toContain("kubernetes.default.svc.cluster.local is 10.32.0.1");
-  await eventually("three nodes Ready", 60, async () => {
+  await eventually("three nodes to be Ready", 60, async () => {
     const admin = ["--kubeconfig", join(pages, "pki/kubeconfig/admin"), "--server", `https://${network}.1.11:6443`];
     const nodes = await cluster.kubectl`${admin} get nodes --no-headers`;
     return nodes.split("\n").filter((line) => / Ready /.test(line)).length === 3 ? { done: undefined } : { saw: nodes };

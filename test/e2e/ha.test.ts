@@ -1,6 +1,6 @@
-/** High availability for real: three zones, a load balancer, failures with writes in flight, and 3 -> 1 in place. */
+/** High availability for real: three zones, a load balancer, failures with writes in flight, 3 -> 1 -> 3 in place. */
 import { execa } from "execa";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { healthy, members, startsOf } from "../support/etcd";
 import { failures } from "../support/failures";
 import { eventually, TestCluster } from "../support/cluster";
@@ -12,7 +12,7 @@ const cluster = clusterFor("ha", needs);
 const { at } = cluster;
 
 describe("three control-plane nodes behind a load balancer", () => {
-  test("are all Ready, with three voting members of etcd and a DNS that answers", async () => {
+  it("are all Ready, in three zones, with three voting members of etcd", async () => {
     await healthy(cluster);
     const nodes = (await cluster.kubectl`get nodes --no-headers`).split("\n");
     expect(nodes).toHaveLength(5);
@@ -22,14 +22,14 @@ describe("three control-plane nodes behind a load balancer", () => {
     expect(new Set(zones.split(" ")).size).toBe(3);
   });
 
-  test("are reached by the load balancer's name", async () => {
+  it("are reached by the load balancer's name", async () => {
     const server = await cluster.kubectl`config view --minify -o jsonpath={.clusters[0].cluster.server}`;
     expect(server).toMatch(/^https:\/\/.*\.elb\..*:6443$/);
     expect(await cluster.kubectl`get --raw /readyz`).toBe("ok");
   });
 });
 
-test("a second stack beside it comes, is switched to, and goes; the first does not notice", async () => {
+it("does not notice a second stack that is created, selected and destroyed on the same cloud", async () => {
   const beside = new TestCluster({ ...at, stack: "test-beside", network: "10.14" }, "local", { workerCount: 1 });
   try {
     await beside.make`up`;
@@ -51,8 +51,8 @@ test("a second stack beside it comes, is switched to, and goes; the first does n
 });
 
 describe("while a client writes and reads", () => {
-  test.each(failures.filter(({ long }) => !long).map((failure) => [failure.name, failure] as const))(
-    "%s: no acknowledged write is lost",
+  it.each(failures.filter(({ long }) => !long).map((failure) => [failure.name, failure] as const))(
+    "loses no acknowledged write: %s",
     async (name, { quorum, run }) => {
       const report = await run(cluster);
       console.log(`${name}: ${JSON.stringify(report)}`);
@@ -63,7 +63,7 @@ describe("while a client writes and reads", () => {
     },
   );
 
-  test("a changed flag rolls through the API servers, one at a time", async () => {
+  it("rolls a changed flag through the API servers, one at a time", async () => {
     cluster.configure({ apiServerArgs: { "audit-log-maxage": "31" } });
     const report = await whileWriting(cluster, async () => {
       await cluster.make`up`;
@@ -76,7 +76,7 @@ describe("while a client writes and reads", () => {
     expect(new Set(await startsOf(cluster, "kube-apiserver")).size, "three restarts at three times").toBe(3);
   });
 
-  test("3 -> 1 -> 3 control-plane nodes in place: members leave before their machines, and join again", async () => {
+  it("scales the control plane 3 -> 1 -> 3: members of etcd leave before their machines, and join again", async () => {
     const report = await whileWriting(cluster, async () => {
       cluster.configure({ controlPlaneCount: 1, apiEndpoint: "nlb" });
       await cluster.make`up`;
@@ -93,13 +93,13 @@ describe("while a client writes and reads", () => {
   });
 });
 
-test("an unchanged `up` changes nothing", async () => {
+it("changes nothing when `make up` runs again", async () => {
   expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
 });
 
-test("`make down` takes the load balancer's name with it", async () => {
+it("removes the load balancer's name from this host with `make down`", async () => {
   await cluster.make`down`;
-  await eventually("no name of the load balancer on this host", 20, async () => {
+  await eventually("the load balancer's name to leave /etc/hosts", 20, async () => {
     const { stdout } = await execa("cat", ["/etc/hosts"]);
     return stdout.includes("elb.") ? { saw: stdout } : { done: undefined };
   });

@@ -1,5 +1,5 @@
-/** The series' own shape: controllers at .11 to .13 of one subnet behind one HAProxy machine. */
-import { expect, test } from "vitest";
+/** The shape that the series has: controllers at .11 to .13 of one subnet, behind one HAProxy machine. */
+import { expect, it } from "vitest";
 import { healthy } from "../support/etcd";
 import { machineKilled } from "../support/failures";
 import { clusterFor, type Needs } from "../support/needs";
@@ -11,7 +11,7 @@ const needs: Needs = {
 const cluster = clusterFor("series", needs);
 const { network } = cluster.at;
 
-test("has the series' names and addresses", async () => {
+it("has the series' names and addresses", async () => {
   await healthy(cluster);
   const address = '{.status.addresses[?(@.type=="InternalIP")].address}';
   const nameAndAddress = `jsonpath={range .items[*]}{.metadata.name} ${address}{"\\n"}{end}`;
@@ -24,14 +24,14 @@ test("has the series' names and addresses", async () => {
   ]);
 });
 
-test("is reached through HAProxy, by the reader and by the nodes", async () => {
+it("is reached through HAProxy, by the reader and by the nodes", async () => {
   const balancer = `${network}.1.10`;
   const server = await cluster.kubectl`config view --minify -o jsonpath={.clusters[0].cluster.server}`;
   expect(server).toBe(`https://${balancer}:6443`);
   expect(await cluster.ssh("worker-0", "getent ahostsv4 api.test-series.internal")).toContain(balancer);
 });
 
-test("goes on when a controller dies", async () => {
+it("keeps serving when a controller dies", async () => {
   const report = await machineKilled.run(cluster);
   console.log(JSON.stringify(report));
   expect(report.lost).toEqual([]);

@@ -1,9 +1,9 @@
-/** The main job on a local cloud of its own: chapter by chapter, then everything that a user does with the cluster. */
+/** The main job on its own local cloud: chapter by chapter, then everything that a user does with the cluster. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { labImages } from "../../tools/commands";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { etcdctl } from "../support/etcd";
@@ -16,7 +16,7 @@ const needs: Needs = { preset: "local", values: { openNodePorts: undefined }, up
 const cluster = clusterFor("single", needs);
 const { at } = cluster;
 
-/** Machines' SSH logins since they booted, by name. */
+/** Number of SSH logins since boot, by machine. */
 async function logins(machines: readonly string[]): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const machine of machines) {
@@ -34,7 +34,7 @@ async function readyNodes(): Promise<string[]> {
 }
 
 async function untilReady(names: readonly string[], seconds = 120): Promise<void> {
-  await eventually(`nodes ${names.join(", ")} Ready`, seconds, async () => {
+  await eventually(`nodes ${names.join(", ")} to be Ready`, seconds, async () => {
     const ready = await readyNodes().catch((error: Error) => [error.message]);
     return names.every((name) => ready.includes(name)) && ready.length === names.length
       ? { done: undefined }
@@ -45,14 +45,14 @@ async function untilReady(names: readonly string[], seconds = 120): Promise<void
 const unchanged = /(Resources:\s+\d+ unchanged)/;
 
 describe("chapter by chapter", () => {
-  test("an engine killed while it makes the network leaves a state from which `make up` goes on, and no orphan", async () => {
+  it("recovers, without an orphan, from an engine killed while it creates the network", async () => {
     await cluster.killAt(cluster.start`up STAGE=machines`, (output) => /aws:ec2:RouteTable \S+ creat/.test(output));
     await cluster.make`up STAGE=machines`;
     expect(await cluster.strays()).toEqual([]);
     expect((await cluster.cloud`status`).match(/^(controller|worker)-\d/gm)).toHaveLength(3);
   });
 
-  test("STAGE=etcd stops after etcd and prints its proof", async () => {
+  it("stops after etcd with STAGE=etcd, and prints its proof", async () => {
     const output = await cluster.make`up STAGE=etcd`;
     expect(output).toMatch(/✓ etcd/);
     const health = await cluster.ssh("controller-0", `${etcdctl} endpoint health 2>&1`);
@@ -60,20 +60,20 @@ describe("chapter by chapter", () => {
     expect((await cluster.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
   });
 
-  test("STAGE=control-plane: the API answers, and there are no nodes", async () => {
+  it("has an API but no nodes after STAGE=control-plane", async () => {
     await cluster.make`up STAGE=control-plane`;
     expect(await cluster.kubectl`get nodes -o name`).toBe("");
     expect(await cluster.kubectl`get --raw /readyz`).toBe("ok");
   });
 
-  test("STAGE=workers: nodes register and stay NotReady without a pod network", async () => {
+  it("registers nodes with STAGE=workers; they stay NotReady without a pod network", async () => {
     await cluster.make`up STAGE=workers`;
     const names = (await cluster.kubectl`get nodes -o name`).split("\n").sort();
     expect(names).toEqual(["node/controller-0", "node/worker-0", "node/worker-1"]);
     expect(await readyNodes()).toEqual([]);
   });
 
-  test("an engine killed in the middle of the rest leaves a state from which `make up` goes on", async () => {
+  it("recovers, without an orphan, from an engine killed in the middle of the rest", async () => {
     await cluster.killAt(cluster.start`up`, (output) =>
       /command:remote:Command (pod-network|dns)@\S+ creating/.test(output),
     );
@@ -84,7 +84,7 @@ describe("chapter by chapter", () => {
 });
 
 describe("the cluster", () => {
-  test("runs the versions that were asked for, and keeps pods off the control plane", async () => {
+  it("runs the versions that were asked for, and keeps pods off the control plane", async () => {
     const nodes = JSON.parse(await cluster.kubectl`get nodes -o json`) as {
       items: {
         metadata: { name: string; labels: Record<string, string> };
@@ -105,12 +105,12 @@ describe("the cluster", () => {
     expect(await cluster.ssh("worker-0", "sudo grep cgroupDriver /var/lib/kubelet/config.yaml")).toContain("systemd");
   });
 
-  test("hands out a kubeconfig that only its owner reads", async () => {
+  it("writes a kubeconfig that only its owner can read", async () => {
     const { stdout } = await execa("stat", ["-c", "%a", `.lab/${at.stack}/kubeconfig`, `.lab/${at.stack}/id`]);
     expect(stdout.split("\n")).toEqual(["600", "600"]);
   });
 
-  test("connects pods on different workers by address, by Service and by name", async () => {
+  it("connects pods on different workers by address, by Service and by name", async () => {
     await cluster.apply(readFileSync(join(__dirname, "manifests/network.yaml"), "utf8"));
     await cluster.kubectl`-n e2e-network rollout status daemonset/web --timeout=120s`;
     await cluster.kubectl`-n e2e-network wait --for=condition=Ready pod/client --timeout=60s`;
@@ -125,7 +125,7 @@ describe("the cluster", () => {
     expect(await get("http://web.e2e-network.svc.cluster.local/hostname")).toMatch(/^web-/);
   });
 
-  test("resolves names inside, and answers or refuses names outside without a loop", async () => {
+  it("resolves names inside, and resolves or refuses names outside without a loop", async () => {
     const lookup = async (name: string): Promise<string> =>
       String((await cluster.tryKubectl`-n e2e-network exec client -- nslookup ${name}`).all);
     expect(await lookup("kubernetes.default.svc.cluster.local")).toContain("10.32.0.1");
@@ -135,7 +135,7 @@ describe("the cluster", () => {
     expect(logs).not.toMatch(/Loop .* detected/);
   });
 
-  test("logs, exec, cp and port-forward work", async () => {
+  it("supports logs, exec, cp and port-forward", async () => {
     const pod = await cluster.kubectl`-n e2e-network get pods -l app=web -o jsonpath={.items[0].metadata.name}`;
     expect(await cluster.kubectl`-n e2e-network logs ${pod}`).toContain("8080");
     expect(await cluster.kubectl`-n e2e-network exec client -- hostname`).toBe("client");
@@ -146,7 +146,7 @@ describe("the cluster", () => {
       reject: false,
     });
     try {
-      const name = await eventually("the forwarded port answers", 20, async () => {
+      const name = await eventually("the forwarded port to answer", 20, async () => {
         const answer = await fetch("http://127.0.0.1:18080/hostname").catch((error: Error) => error);
         return answer instanceof Error ? { saw: answer.message } : { done: await answer.text() };
       });
@@ -157,7 +157,7 @@ describe("the cluster", () => {
     }
   });
 
-  test("the API server reaches pods: an admission webhook and an aggregated API", async () => {
+  it("lets the API server reach pods: an admission webhook and an aggregated API", async () => {
     const dir = mkdtempSync(join(tmpdir(), "kfs-webhook-"));
     const names = ["webhook", "extension"].map((service) => `DNS:${service}.e2e-webhook.svc`).join(",");
     const [key, cert] = [join(dir, "tls.key"), join(dir, "tls.crt")];
@@ -200,7 +200,7 @@ describe("the cluster", () => {
       }),
     );
     try {
-      await eventually("the webhook denies", 30, async () => {
+      await eventually("the webhook to deny", 30, async () => {
         const result = await cluster.tryKubectl`-n e2e-webhook create configmap denied`;
         return result.all.includes("this webhook denies all requests") ? { done: undefined } : { saw: result.all };
       });
@@ -212,7 +212,7 @@ describe("the cluster", () => {
     }
   });
 
-  test("a NodePort opens for the administrator by one value, and is closed without it", async () => {
+  it("opens NodePorts to the administrator with one value, and closes them without it", async () => {
     const url = `http://${at.network}.1.21:30080/hostname`;
     const ask = (): Promise<string> =>
       fetch(url, { signal: AbortSignal.timeout(2000) })
@@ -222,20 +222,20 @@ describe("the cluster", () => {
     cluster.configure({ openNodePorts: true });
     await cluster.make`up`;
     expect(
-      await eventually("the NodePort answers", 20, async () => {
+      await eventually("the NodePort to answer", 20, async () => {
         const saw = await ask();
         return saw.startsWith("web-") ? { done: saw } : { saw };
       }),
     ).toMatch(/^web-/);
     cluster.configure({ openNodePorts: undefined });
     await cluster.make`up`;
-    await eventually("the NodePort is closed again", 20, async () => {
+    await eventually("the NodePort to close again", 20, async () => {
       const saw = await ask();
       return saw.startsWith("closed") ? { done: saw } : { saw };
     });
   });
 
-  test("a port that no security group opens is closed, between machines too", async () => {
+  it("closes every port that no security group opens, between machines too", async () => {
     const reach = async (from: string, address: string, port: number): Promise<boolean> =>
       (await cluster.trySsh(from, `timeout 2 bash -c '</dev/tcp/${address}/${port}'`)).exitCode === 0;
     const controller = `${at.network}.1.11`;
@@ -246,7 +246,7 @@ describe("the cluster", () => {
     expect(await reach("controller-0", `${at.network}.1.21`, 9999)).toBe(false);
   });
 
-  test("keeps Secrets encrypted in etcd", async () => {
+  it("keeps Secrets encrypted in etcd", async () => {
     await cluster.kubectl`-n default create secret generic e2e --from-literal=word=correct-horse`;
     const raw = await cluster.ssh(
       "controller-0",
@@ -259,7 +259,7 @@ describe("the cluster", () => {
 });
 
 describe("the experiments", () => {
-  test.each(["deployment", "configmap-secret", "labels-selectors", "certificates", "dns"])("%s", async (name) => {
+  it.each(["deployment", "configmap-secret", "labels-selectors", "certificates", "dns"])("pass: %s", async (name) => {
     const output = await cluster.make`lab LAB=${name}`;
     expect(output).toMatch(/passed/);
     expect(await cluster.kubectl`get namespaces -o name`).not.toContain(`lab-${name}`);
@@ -267,7 +267,7 @@ describe("the experiments", () => {
 });
 
 describe("changes", () => {
-  test("an unchanged `up` and `preview` change nothing and log in nowhere", async () => {
+  it("changes nothing and logs in nowhere when `up` and `preview` run again", async () => {
     const machines = ["controller-0", "worker-0", "worker-1"];
     await cluster.make`up`;
     const before = await logins(machines);
@@ -279,7 +279,7 @@ describe("changes", () => {
     expect(await logins(machines)).toEqual(before);
   });
 
-  test("workers 2 -> 3 -> 2: the new node is Ready, the leaving one is gone from the API", async () => {
+  it("scales workers 2 -> 3 -> 2: the new node becomes Ready, the removed one leaves the API", async () => {
     cluster.configure({ workerCount: 3 });
     expect(await cluster.make`preview`).toMatch(/to create/);
     await cluster.make`up`;
@@ -289,7 +289,7 @@ describe("changes", () => {
     await untilReady(["controller-0", "worker-0", "worker-1"], 10);
   });
 
-  test("a kubelet reservation changes the workers' allocatable, and the preview shows the line", async () => {
+  it("changes the workers' allocatable with a kubelet reservation, and shows the line in a preview", async () => {
     cluster.configure({ kubeReserved: { cpu: "150m", memory: "256Mi" } });
     const diff = await cluster.make`preview ARGS=--diff`;
     expect(diff).toMatch(/\+.*kubeReserved/);
@@ -297,7 +297,7 @@ describe("changes", () => {
     const allocatable = (): Promise<string> => cluster.kubectl`get node worker-0 -o jsonpath={.status.allocatable.cpu}`;
     const before = await allocatable();
     await cluster.make`up`;
-    await eventually("allocatable CPU drops by 150m", 60, async () => {
+    await eventually("allocatable CPU to drop by 150m", 60, async () => {
       const now = await allocatable();
       return milli(now) === milli(before) - 150 ? { done: now } : { saw: `${before} -> ${now}` };
     });
@@ -305,9 +305,9 @@ describe("changes", () => {
     await cluster.make`up`;
   });
 
-  test("after a reboot of every machine and a refresh there is still nothing to change", async () => {
+  it("has nothing to change after a reboot of every machine and a refresh", async () => {
     for (const machine of ["worker-0", "worker-1", "controller-0"]) await cluster.cloud`reboot ${machine}`;
-    await eventually("the API answers after the reboot", 120, async () => {
+    await eventually("the API to answer after the reboot", 120, async () => {
       const result = await cluster.tryKubectl`get --raw /readyz --request-timeout=3s`;
       return result.exitCode === 0 ? { done: undefined } : { saw: String(result.all) };
     });
@@ -317,7 +317,7 @@ describe("changes", () => {
     expect(await cluster.make`preview`).not.toMatch(/to (create|update|replace|delete)/);
   });
 
-  test("bad input is told all at once, before anything is created", async () => {
+  it("reports all bad input together, before anything is created", async () => {
     cluster.configure({ workerCount: -1, podCidr: `${at.network}.0.0/16`, stagee: "dns" });
     const { all: output } = await cluster.tryMake`up`;
     cluster.configure({ workerCount: 2, podCidr: undefined, stagee: undefined });
@@ -329,7 +329,7 @@ describe("changes", () => {
 });
 
 describe("the end", () => {
-  test("`make down` leaves nothing", async () => {
+  it("leaves nothing after `make down`", async () => {
     const output = await cluster.make`down`;
     expect(output).not.toMatch(/error/i);
     const left = await execa("bash", [

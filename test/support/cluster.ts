@@ -220,5 +220,5 @@ export async function eventually<T>(
     saw = result.saw;
     await new Promise((resolve) => setTimeout(resolve, 300));
   } while (Date.now() < end);
-  throw new Error(`timed out after ${seconds} s waiting for: ${what} (last seen: ${saw})`);
+  throw new Error(`timed out after ${seconds} s waiting for ${what}; last seen: ${saw}`);
 }

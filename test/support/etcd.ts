@@ -1,19 +1,19 @@
-/** The control plane as a test asks it: etcd's members and leader, and whether all of it is well. */
+/** The state of a control plane: etcd's members and leader, and whether everything is healthy. */
 import { expect } from "vitest";
 import { eventually, type TestCluster } from "./cluster";
 
+const pair = "--cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem";
 /** etcdctl on a control-plane machine, with that machine's own certificate. */
-export const etcdctl =
-  "sudo etcdctl --cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem --endpoints=https://127.0.0.1:2379";
+export const etcdctl = `sudo etcdctl --endpoints=https://127.0.0.1:2379 ${pair}`;
 
-/** A member of etcd as `etcdctl endpoint status --cluster` tells it. */
+/** A member of etcd as `etcdctl endpoint status --cluster` reports it. */
 export interface Member {
   readonly name: string;
   readonly leader: boolean;
   readonly learner: boolean;
 }
 
-/** Members of etcd that answer, asked on one machine. */
+/** The members of etcd that respond, as seen from one machine. */
 export async function members(cluster: TestCluster, from: string): Promise<Member[]> {
   const [list, status] = await Promise.all([
     cluster.ssh(from, `${etcdctl} member list -w json`),
@@ -36,28 +36,26 @@ export async function members(cluster: TestCluster, from: string): Promise<Membe
   });
 }
 
-/** Name of the machine whose etcd member leads. */
+/** The machine whose etcd member is the leader. */
 export async function leader(cluster: TestCluster, from = "controller-0"): Promise<string> {
   const found = (await members(cluster, from)).find((member) => member.leader);
   if (!found) throw new Error("etcd has no leader");
   return found.name.replace(/^etcd-(\d)$/, "controller-$1");
 }
 
-/** Waits until all three members vote and every API server is ready. */
+/** Waits until every member votes and every API server is ready. */
 export async function healthy(cluster: TestCluster, count = 3, seconds = 120): Promise<void> {
   const controllers = Array.from({ length: count }, (_, index) => `controller-${index}`);
   for (const controller of controllers)
-    await eventually(`${controller} healthy`, seconds, async () => {
-      const result = await cluster.trySsh(
-        controller,
-        `${etcdctl} endpoint health 2>&1 && sudo curl -sf --cacert /etc/kubernetes/pki/kubernetes-ca.pem https://127.0.0.1:6443/readyz`,
-      );
+    await eventually(`${controller} to be healthy`, seconds, async () => {
+      const ready = "curl -sf --cacert /etc/kubernetes/pki/kubernetes-ca.pem https://127.0.0.1:6443/readyz";
+      const result = await cluster.trySsh(controller, `${etcdctl} endpoint health 2>&1 && sudo ${ready}`);
       return result.exitCode === 0 ? { done: undefined } : { saw: result.all };
     });
   expect((await members(cluster, "controller-0")).filter((member) => !member.learner)).toHaveLength(count);
 }
 
-/** Makes the member of a machine lead. */
+/** Makes a machine's member the leader. */
 export async function leadBy(cluster: TestCluster, machine: string): Promise<void> {
   const now = await leader(cluster);
   if (now === machine) return;

@@ -1,4 +1,4 @@
-/** Failures of a highly available cluster, each as one function: break, watch, mend, and the figures. */
+/** Failures of a highly available cluster, one function each: break something, watch, repair it, return the figures. */
 import { expect } from "vitest";
 import { images } from "../../cluster/versions";
 import { etcdctl, healthy, leader, leadBy } from "./etcd";
@@ -6,12 +6,12 @@ import { eventually, scriptText, type TestCluster } from "./cluster";
 import { until, whileWriting } from "./writing";
 import type { WriterReport } from "./writer";
 
-/** A failure: what is done to the cluster while the client writes. */
+/** What is done to a cluster while a client writes to it. */
 export interface Failure {
   readonly name: string;
-  /** Whether a majority of the control plane stays: then a client that repeats its requests must notice nothing. */
+  /** Whether a majority of the control plane stays up: a client that retries must then notice nothing. */
   readonly quorum: "kept" | "lost";
-  /** Whether it takes many minutes: then it is left to the drills. */
+  /** Takes many minutes, so it only runs in the drills. */
   readonly long?: boolean;
   readonly run: (cluster: TestCluster) => Promise<WriterReport>;
 }
@@ -83,7 +83,7 @@ export const failures: readonly Failure[] = [
       whileWriting(cluster, async (writer) => {
         await cluster.script("controller-2", "disk-full.sh");
         await cluster.script("controller-0", "etcd-fill.sh", etcdctl);
-        await eventually("etcd ends for want of space", 120, async () => {
+        await eventually("etcd to exit for lack of space", 120, async () => {
           const log = await cluster.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
           const saw = await cluster.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
           return Number(saw) > 0 && log.includes("no space left on device") ? { done: undefined } : { saw };
@@ -107,7 +107,7 @@ export const failures: readonly Failure[] = [
         await cluster.script(machine, "clock-ahead.sh", "300");
         await healthy(cluster);
         expect(await clockOf(cluster, machine)).toBeCloseTo(300, -1);
-        await eventually("etcd finds the clocks of its other members behind", 120, async () => {
+        await eventually("etcd to notice that the other clocks are behind", 120, async () => {
           const log = await cluster.ssh(machine, "sudo journalctl -u etcd -n 2000 --no-pager -o cat");
           return log.includes("high clock drift") ? { done: undefined } : { saw: log.slice(-300) };
         });
@@ -124,14 +124,14 @@ export const failures: readonly Failure[] = [
       whileWriting(cluster, async () => {
         await cluster.apply(JSON.stringify(movingPods));
         await cluster.kubectl`wait --for=condition=Available deployment/moving --timeout=90s`;
-        expect(await podsOn(cluster, "worker-1"), "one runs on the worker that goes").not.toBe(0);
+        expect(await podsOn(cluster, "worker-1"), "a pod runs on the worker that goes").not.toBe(0);
         await cluster.cloud`terminate worker-1`;
         const start = Date.now();
-        await eventually("both pods run on worker-0", 240, async () => {
+        await eventually("both pods to run on worker-0", 240, async () => {
           const there = await podsOn(cluster, "worker-0");
           return there === 2 ? { done: undefined } : { saw: `${there} of 2` };
         });
-        console.log(`the pods of a lost worker run elsewhere after ${Math.round((Date.now() - start) / 1000)} s`);
+        console.log(`pods of a lost worker run elsewhere after ${Math.round((Date.now() - start) / 1000)} s`);
         await cluster.make`up`;
         await cluster.kubectl`wait --for=condition=Ready node/worker-1 --timeout=30s`;
         await cluster.kubectl`delete deployment moving`;
@@ -202,14 +202,14 @@ export const failures: readonly Failure[] = [
   },
 ];
 
-/** Seconds by which the API server of a machine is ahead, as it dates its answers. */
+/** Seconds by which a machine's API server is ahead, by the date in its responses. */
 async function clockOf(cluster: TestCluster, machine: string): Promise<number> {
   const headers = await cluster.ssh(machine, "curl -sk -D - -o /dev/null https://127.0.0.1:6443/livez");
   const date = /^date: (.*)$/im.exec(headers)?.[1] ?? "";
   return (Date.parse(date) - Date.now()) / 1000;
 }
 
-/** Two pods, one a worker, that leave a node soon after it fell silent. */
+/** Two pods, one per worker, that leave a node soon after it goes silent. */
 const movingPods = {
   apiVersion: "apps/v1",
   kind: "Deployment",
@@ -241,7 +241,7 @@ const movingPods = {
   },
 };
 
-/** How many of those pods are ready on a node, and not about to go. */
+/** How many of those pods are ready on a node and not being deleted. */
 async function podsOn(cluster: TestCluster, node: string): Promise<number> {
   type Pod = {
     metadata: { deletionTimestamp?: string };

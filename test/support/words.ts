@@ -6,7 +6,7 @@ export type Value = string | number | readonly string[];
 /** What a tag is called with. */
 export type Template = [text: TemplateStringsArray, ...values: Value[]];
 
-/** Splits at whitespace only: quotes mean nothing, a value is never split, and an array on its own is one word per element. */
+/** Splits at whitespace; quotes mean nothing, a value is never split, an array on its own is one word per element. */
 export function words(...[text, ...values]: Template): string[] {
   const place = "\0"; // can be part of no argument
   const next = (): Value => values.shift() ?? "";

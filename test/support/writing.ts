@@ -1,10 +1,10 @@
-/** Something done to a cluster while a client writes to it. */
+/** Disturbs a cluster while a client writes to it. */
 import { join } from "node:path";
 import { stackDir } from "../../tools/places";
 import { eventually, type TestCluster } from "./cluster";
 import { Writer, type WriterReport } from "./writer";
 
-/** Runs something while a client writes and reads through the API endpoint. */
+/** Runs `disturb` while a client writes and reads through the API endpoint. */
 export async function whileWriting(
   cluster: TestCluster,
   disturb: (writer: Writer) => Promise<void>,
@@ -25,7 +25,7 @@ export async function whileWriting(
   return report;
 }
 
-/** Waits until the client has had this many writes acknowledged. */
+/** Waits until this many of the client's writes are acknowledged. */
 export async function until(writer: Writer, count: number, seconds = 120): Promise<void> {
   await eventually(`${count} acknowledged writes`, seconds, async () =>
     Promise.resolve(writer.count >= count ? { done: undefined } : { saw: String(writer.count) }),
