@@ -31,47 +31,37 @@ export interface Outcome {
 /** A file of test/support/scripts. */
 export const scriptText = (file: string): string => readFileSync(join(__dirname, "scripts", file), "utf8");
 
-const key = (name: string): string => `kubernetes-from-scratch:${name}`;
-
 export class TestCluster {
+  private readonly config: Record<string, unknown>;
   private variables: Record<string, string> = {};
 
   /**
    * @param preset the stack whose configuration the test starts from, such as "local".
-   * @param overrides configuration values on top of it; keys without the namespace.
+   * @param values configuration on top of it, as `configure` takes it.
    */
   constructor(
     readonly at: Place,
     preset: string,
-    overrides: Record<string, unknown> = {},
+    values: Readonly<Record<string, unknown>> = {},
   ) {
     const file = parse(readFileSync(join(root, `Pulumi.${preset}.yaml`), "utf8")) as {
       config: Record<string, unknown>;
     };
-    const gateway = `http://${at.network}.0.1:8080`;
-    Object.assign(file.config, {
-      [key("vpcCidr")]: `${at.network}.0.0/16`,
-      [key("adminCidr")]: `${at.network}.0.1/32`,
-      [key("awsEndpoint")]: `http://127.0.0.1:${at.port}`,
-      [key("mirror")]: gateway,
-      [key("registryMirror")]: gateway,
+    this.config = file.config;
+    const mirror = `http://${at.network}.0.1:8080`;
+    this.configure({
+      vpcCidr: `${at.network}.0.0/16`,
+      adminCidr: `${at.network}.0.1/32`,
+      awsEndpoint: `http://127.0.0.1:${at.port}`,
+      mirror,
+      registryMirror: mirror,
+      ...values,
     });
-    writeFileSync(this.configFile, stringify(file));
-    this.configure(overrides);
   }
 
-  private get configFile(): string {
-    return join(root, `Pulumi.${this.at.stack}.yaml`);
-  }
-
-  /** Changes the stack's configuration; undefined removes a key. */
-  configure(values: Record<string, unknown>): void {
-    const file = parse(readFileSync(this.configFile, "utf8")) as { config: Record<string, unknown> };
-    for (const [name, value] of Object.entries(values)) {
-      if (value === undefined) delete file.config[key(name)];
-      else file.config[key(name)] = value;
-    }
-    writeFileSync(this.configFile, stringify(file));
+  /** Changes the configuration for the next make target: keys without the namespace, undefined removes one. */
+  configure(values: Readonly<Record<string, unknown>>): void {
+    for (const [name, value] of Object.entries(values)) this.config[`kubernetes-from-scratch:${name}`] = value;
   }
 
   /** Runs a make target for this stack and returns its whole output. @throws unless it exits 0. */
@@ -171,7 +161,13 @@ export class TestCluster {
     };
   }
 
+  private get configFile(): string {
+    return join(root, `Pulumi.${this.at.stack}.yaml`);
+  }
+
+  /** Arguments of make; the stack's configuration is written for it. */
   private target(command: Template): string[] {
+    writeFileSync(this.configFile, stringify({ config: this.config }));
     const [target = "", ...args] = words(...command);
     return ["--no-print-directory", target, `STACK=${this.at.stack}`, ...args];
   }
