@@ -1,2 +1,4 @@
-/** Quotes a value as one word of a shell command. */
-export const quote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
+/** Quoting for the shell. */
+
+/** A string as one word of a shell command, whatever it contains. */
+export const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;

@@ -5,13 +5,8 @@ import { describe, expect, it } from "vitest";
 import { labs } from "../../../labs";
 import { type Kind, kinds } from "../../../labs/framework/kinds";
 import { adopt, labLabel, labsDir, readManifests } from "../../../labs/framework/manifests";
+import { labImages } from "../../../labs/images";
 
-/** Images that the local cloud serves; whoever adds one adds it there. */
-const images = [
-  "registry.k8s.io/e2e-test-images/agnhost:2.53",
-  "docker.io/library/busybox:1.35",
-  "docker.io/library/busybox:1.37",
-];
 /** Files of a lab that are not API objects. */
 const configuration = ["second-scheduler.yaml"];
 const folders = readdirSync(labsDir, { withFileTypes: true })
@@ -48,7 +43,7 @@ describe.each(labs.map((lab) => [lab.name, lab] as const))("%s", (name) => {
     for (const object of readManifests(name, file)) {
       expect(object.apiVersion).toBe(kinds[object.kind as Kind].apiVersion);
       const text = JSON.stringify(object);
-      for (const [, image] of text.matchAll(/"image":"([^"]+)"/g)) expect(images).toContain(image);
+      for (const [, image] of text.matchAll(/"image":"([^"]+)"/g)) expect(labImages).toContain(image);
       if (text.includes('"image"')) expect(text).toContain('"imagePullPolicy":"IfNotPresent"');
     }
   });
