@@ -1,4 +1,4 @@
-# Kubernetes From Scratch. `make` lists what there is.
+# Kubernetes From Scratch. `make` lists the targets.
 STACK ?= local
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 cli := tsx tools/cli.ts
@@ -7,13 +7,13 @@ cli := tsx tools/cli.ts
 .PHONY: help up preview refresh down clean status env check test drills labs lab by-hand
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STACK=local (default), local-ha, dev, ha, series;  STAGE=machines|etcd|control-plane|workers|network|dns"
 
-# Installed anew when the lock file changes; npm writes the stamp's time.
+# Reinstalls when the lock file changes. npm sets the time of this file itself, hence the touch.
 node_modules/.package-lock.json: package-lock.json
-	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is needed: https://nodejs.org"; exit 1; }
-	@echo "Installing the npm packages ..."
+	@command -v npm >/dev/null || { echo "npm was not found. Install Node.js 20.19 or newer: https://nodejs.org"; exit 1; }
+	@echo "Installing the npm packages"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
@@ -23,36 +23,36 @@ up: node_modules/.package-lock.json ## build or update the cluster of STACK
 preview: node_modules/.package-lock.json ## show what `up` would change (ARGS=--diff for every line)
 	@$(cli) preview --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
 
-refresh: node_modules/.package-lock.json ## compare Pulumi's state with what really exists
+refresh: node_modules/.package-lock.json ## read what really exists into Pulumi's state
 	@$(cli) refresh --stack $(STACK)
 
-down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud ends with its last stack
+down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud stops with its last stack
 	@$(cli) down --stack $(STACK)
 
-status: node_modules/.package-lock.json ## nodes, machines and certificates of STACK
+status: node_modules/.package-lock.json ## show machines and proofs as of the last run of STACK, and its nodes as they are now
 	@$(cli) status --stack $(STACK)
 
-env: node_modules/.package-lock.json ## print the environment for typing pulumi and kubectl yourself: eval "$$(make -s env)"
+env: node_modules/.package-lock.json ## print the environment in which pulumi and kubectl work on STACK: eval "$$(make -s env)"
 	@$(cli) env --stack $(STACK)
 
-clean: node_modules/.package-lock.json ## destroy every local stack, then remove state and caches of this checkout
+clean: node_modules/.package-lock.json ## destroy every local stack, then remove the state and the npm packages of this checkout
 	@$(cli) clean
 	@rm -rf .lab node_modules
 
-check: node_modules/.package-lock.json ## the tests that need no cloud, under a minute
+check: node_modules/.package-lock.json ## run the checks and the tests that need no cloud, in about a minute
 	@tsx tools/test.ts check
 
-test: node_modules/.package-lock.json ## everything, with a cluster on a local cloud of its own
+test: node_modules/.package-lock.json ## run all checks and tests; clusters get local clouds of their own
 	@tsx tools/test.ts all
 
-drills: node_modules/.package-lock.json ## the long tests, with a table of results
+drills: node_modules/.package-lock.json ## run the long tests, with a table of results
 	@tsx tools/test.ts drills
 
 labs: node_modules/.package-lock.json ## run every experiment against the cluster of STACK and write a report
 	@$(cli) labs --stack $(STACK)
 
-lab: node_modules/.package-lock.json ## run one experiment: LAB=name; without LAB, list them
+lab: node_modules/.package-lock.json ## run one experiment (LAB=name), or list them
 	@$(cli) lab --stack $(STACK) $(if $(LAB),$(LAB))
 
-by-hand: node_modules/.package-lock.json ## write the commands that build the cluster of STACK, to type by hand
+by-hand: node_modules/.package-lock.json ## write the commands that build the cluster of STACK, for typing by hand
 	@$(cli) by-hand --stack $(STACK)

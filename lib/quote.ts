@@ -1,4 +1,4 @@
-/** Quoting for the shell. */
+/** Quoting for POSIX shells. */
 
-/** A string as one word of a shell command, whatever it contains. */
+/** The value as one single-quoted word, safe whatever it contains. */
 export const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;

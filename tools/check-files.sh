@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the files that machines run: shell scripts by shellcheck, systemd units by systemd-analyze verify.
+# Checks the files that run on machines: shell scripts with shellcheck, systemd units with systemd-analyze verify.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ if ((${#missing[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   else
-    echo "These packages are needed: ${missing[*]} (sudo apt-get install ${missing[*]})"
+    echo "These Debian packages are missing: ${missing[*]}. Install them: sudo apt-get install ${missing[*]}"
     exit 1
   fi
 fi
@@ -19,7 +19,7 @@ fi
 mapfile -d '' scripts < <(git ls-files -z '*.sh' .ci/run)
 shellcheck --external-sources "${scripts[@]}"
 
-# The units name binaries that only a machine has: they are verified in a tree of stand-ins for them.
+# The units name binaries that exist only on the machines, so they are verified in a tree with empty files in their place.
 units=(bootstrap/units/*.service)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
@@ -40,4 +40,4 @@ for unit in "${units[@]}"; do
     exit 1
   fi
 done
-echo "${#scripts[@]} scripts and ${#units[@]} units are clean"
+echo "${#scripts[@]} scripts and ${#units[@]} units have no problems"

@@ -1,46 +1,58 @@
-/** The command line behind the Makefile: one command a target. */
+/** The command line behind the Makefile: one command per target. */
 import { parseArgs } from "node:util";
 import { UserError } from "../lib/errors";
 import { byHand, clean, down, env, lab, labs, preview, refresh, status, up } from "./commands";
+import type { Overrides } from "./stack-file";
+import { parseValues } from "./values";
 
-const usage =
-  "usage: lab.ts up|preview|refresh|down|status|env|clean|labs|lab|by-hand [--stack NAME] [--stage STAGE] [ARGS]";
+const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
+
+  up|preview [--stage STAGE] [--values JSON] [-- PULUMI_ARGS...]
+  refresh | down | status | env | clean | labs | lab [NAME] | by-hand
+
+  --stack NAME   the stack of Pulumi.NAME.yaml (default: local)
+  --stage STAGE  the chapter to stop after, in this run only
+  --values JSON  values on top of the stack's configuration, in this run only: '{"workerCount": 3}'`;
+
+interface Options {
+  readonly stack: string;
+  readonly overrides: Overrides;
+  /** Arguments after the command. */
+  readonly rest: readonly string[];
+}
+
+const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = {
+  up: ({ stack, overrides, rest }) => up(stack, overrides, rest),
+  preview: ({ stack, overrides, rest }) => preview(stack, overrides, rest),
+  refresh: ({ stack }) => refresh(stack),
+  down: ({ stack }) => down(stack),
+  status: ({ stack }) => status(stack),
+  env: ({ stack }) => env(stack),
+  clean: () => clean(),
+  labs: ({ stack }) => labs(stack),
+  lab: ({ stack, rest }) => lab(stack, rest[0]),
+  "by-hand": ({ stack }) => byHand(stack),
+};
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { stack: { type: "string", default: "local" }, stage: { type: "string" } },
+    options: { stack: { type: "string", default: "local" }, stage: { type: "string" }, values: { type: "string" } },
     allowPositionals: true,
   });
-  const [command, ...rest] = positionals;
-  const stack = values.stack;
-  const overrides = values.stage ? { stage: values.stage } : {};
-  switch (command) {
-    case "up":
-      return up(stack, overrides, rest);
-    case "preview":
-      return preview(stack, overrides, rest);
-    case "refresh":
-      return refresh(stack);
-    case "down":
-      return down(stack);
-    case "status":
-      return status(stack);
-    case "env":
-      return env(stack);
-    case "clean":
-      return clean();
-    case "labs":
-      return labs(stack);
-    case "lab":
-      return lab(stack, rest[0]);
-    case "by-hand":
-      return byHand(stack);
-    default:
-      throw new UserError(usage);
-  }
+  const [name = "", ...rest] = positionals;
+  const command = commands[name];
+  if (!command) throw new UserError(usage);
+  const overrides: Overrides = {
+    ...(values.values === undefined ? {} : parseValues(values.values)),
+    ...(values.stage ? { stage: values.stage } : {}),
+  };
+  if ((values.values ?? values.stage) !== undefined && name !== "up" && name !== "preview")
+    throw new UserError(`${name} takes no --stage and no --values.`, "Only up and preview do.");
+  await command({ stack: values.stack, overrides, rest });
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof UserError ? `\n✗ ${error.message}` : error);
+  const isFault = error instanceof UserError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+  console.error(isFault ? `\n✗ ${(error as Error).message}` : error);
   process.exitCode = 1;
 });

@@ -1,8 +1,31 @@
-/** Writes what a stack hands out into .lab/<stack>/: kubeconfig, SSH configuration and keys, nothing readable by others. */
-import { mkdirSync } from "node:fs";
-import { chmod, rename, rm, writeFile } from "node:fs/promises";
+/** Writes a stack's outputs into .lab/<stack>/ as files that only their owner can read: kubeconfig, SSH configuration, keys. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { StackOutputs } from "./stack";
+import { writePrivateFile } from "./private-file";
+
+/** A machine as the stack's output `nodes` lists it. */
+export interface NodeOutput {
+  readonly name: string;
+  readonly role: "control-plane" | "worker" | "balancer";
+  readonly zone: string;
+  readonly privateIp: string;
+  readonly publicIp?: string;
+  readonly instanceId: string;
+  readonly podCidr?: string;
+}
+
+/** Outputs of the program, secrets included. A stack that stops before the control plane has no kubeconfig. */
+export interface StackOutputs {
+  readonly kubeconfig?: string;
+  readonly apiEndpoint?: string;
+  readonly nodes: readonly NodeOutput[];
+  readonly sshConfig: string;
+  readonly sshPrivateKey?: string;
+  readonly sshKnownHosts: string;
+  readonly certificateExpiry: Readonly<Record<string, string>>;
+  /** What each step of the bootstrap found working when it last ran. */
+  readonly proofs: Readonly<Record<string, string>>;
+}
 
 /** Files of a stack, relative to its folder. */
 export const stackFiles = {
@@ -12,33 +35,23 @@ export const stackFiles = {
   knownHosts: "known_hosts",
 };
 
-async function write(path: string, content: string): Promise<void> {
-  const partial = `${path}.partial`;
-  await writeFile(partial, content.endsWith("\n") ? content : `${content}\n`, { mode: 0o600 });
-  await chmod(partial, 0o600);
-  await rename(partial, path);
-}
-
-/**
- * @param dir the stack's folder; made where it is missing, mode 0700.
- * @param outputs the stack's outputs, with secrets. A stack stopped before the control plane has no kubeconfig.
- */
+/** @param dir the stack's folder; created with mode 0700 if it is missing. */
 export async function writeStackFiles(dir: string, outputs: StackOutputs): Promise<void> {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const key = join(dir, stackFiles.sshKey);
-  const knownHosts = join(dir, stackFiles.knownHosts);
-  if (outputs.kubeconfig) await write(join(dir, stackFiles.kubeconfig), outputs.kubeconfig);
-  if (outputs.sshPrivateKey) await write(key, outputs.sshPrivateKey);
-  await write(knownHosts, outputs.sshKnownHosts);
-  const config = outputs.sshConfig.replace(
-    /^(\s*(?:IdentityFile|UserKnownHostsFile)\s+)(\S+)$/gm,
-    (_line, head, file) =>
-      file.startsWith("/") || file.startsWith("~") ? `${head}${file}` : `${head}${join(dir, file)}`,
-  );
-  await write(join(dir, stackFiles.sshConfig), config);
+  const { kubeconfig, sshConfig, sshKey, knownHosts } = stackFiles;
+  if (outputs.kubeconfig) await writePrivateFile(join(dir, kubeconfig), outputs.kubeconfig);
+  if (outputs.sshPrivateKey) await writePrivateFile(join(dir, sshKey), outputs.sshPrivateKey);
+  await writePrivateFile(join(dir, knownHosts), outputs.sshKnownHosts);
+  await writePrivateFile(join(dir, sshConfig), withAbsolutePaths(outputs.sshConfig, dir));
 }
 
-/** Removes the files again; the effective configuration stays for the next `up`. */
+/** An SSH configuration that works from any folder: its key and known hosts are named relative to `dir`. */
+const withAbsolutePaths = (sshConfig: string, dir: string): string =>
+  sshConfig.replace(
+    /^(\s*(?:IdentityFile|UserKnownHostsFile)\s+)([^\s/~]\S*)$/gm,
+    (_line, keyword: string, file: string) => keyword + join(dir, file),
+  );
+
+/** Removes those files. The effective configuration stays for the next `up`. */
 export async function removeStackFiles(dir: string): Promise<void> {
   for (const file of Object.values(stackFiles)) await rm(join(dir, file), { force: true });
 }

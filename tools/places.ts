@@ -1,15 +1,15 @@
-/** Where things are in a checkout. One place for every path that the tools share. */
+/** Where things are in a checkout: every path that the tools share. */
 import { join, resolve } from "node:path";
 
 /** Root of the checkout. */
 export const root = resolve(__dirname, "..");
-/** Everything that a run leaves in the checkout; `make clean` removes it. */
+/** Everything that runs leave in the checkout. `make clean` removes it. */
 export const labDir = join(root, ".lab");
-/** Folder of one stack: kubeconfig, ssh_config, keys, effective configuration, report. */
+/** Folder of one stack: kubeconfig, SSH configuration, keys, effective configuration, report. */
 export const stackDir = (stack: string): string => join(labDir, stack);
 /** Pulumi's file backend for the stacks of the local cloud. */
 export const stateDir = join(labDir, "state");
-/** Passphrase of those stacks' secrets: made at random on first use, mode 0600. */
+/** Passphrase of those stacks' secrets. Random, made on first use, mode 0600. */
 export const passphraseFile = join(labDir, "passphrase");
-/** Name of the Pulumi project, and so the namespace of its configuration. */
+/** Name of the Pulumi project, which is also the namespace of its configuration. */
 export const project = "kubernetes-from-scratch";

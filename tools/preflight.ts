@@ -1,54 +1,90 @@
-/** What the reader's machine must have before a local cluster is built: every lack at once, with its remedy. */
+/** Finds everything that can be known to be wrong before anything is installed, built or created. */
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { execaSync } from "execa";
 import { statfsSync } from "node:fs";
-import { freemem, totalmem } from "node:os";
+import { totalmem } from "node:os";
 import { UserError } from "../lib/errors";
 import { root } from "./places";
+import type { Stack } from "./stack";
 
-/** Facts about the machine, gathered apart from what is concluded from them. */
+/** @throws UserError that lists all faults of the configuration, or everything that the stack's cloud lacks. */
+export async function preflight(stack: Stack): Promise<void> {
+  stack.config();
+  if (stack.isLocal) return checkMachine();
+  refuseOverrides(stack);
+  await checkCredentials(stack);
+}
+
+/** Pulumi reads the committed file of a stack on AWS, which a run must not change. */
+function refuseOverrides({ name, overridden }: Stack): void {
+  if (overridden.length)
+    throw new UserError(
+      `Only stacks of the local cloud take ${overridden.join(", ")} from the command line; ${name} is on AWS.`,
+      `Set it in the stack's configuration: pulumi config set ${overridden[0]} VALUE --stack ${name}`,
+    );
+}
+
+/** @throws UserError if there are no AWS credentials. Whether they are valid is left to AWS. */
+export async function checkCredentials({ name, region }: Stack): Promise<void> {
+  try {
+    await new EC2Client({ region }).config.credentials();
+  } catch (error) {
+    throw new UserError(
+      `Stack ${name} is on AWS, and there are no AWS credentials (${(error as Error).message.split("\n")[0]}).`,
+      "Log in (aws sso login, aws configure) or set AWS_PROFILE. Without an AWS account: make up STACK=local",
+    );
+  }
+}
+
+/** @throws UserError that lists everything this machine lacks for a local cluster. */
+function checkMachine(): void {
+  const faults = lacks(facts());
+  if (faults.length) throw new UserError(faults.map((fault) => `- ${fault}`).join("\n"));
+}
+
+/** Facts about this machine, gathered separately from the conclusions. */
 export interface MachineFacts {
   readonly platform: string;
   readonly architecture: string;
   readonly isRoot: boolean;
   /** Bytes. */
   readonly totalMemory: number;
-  readonly freeMemory: number;
   readonly freeDisk: number;
-  /** Version texts; undefined where the command is missing. */
+  /** Version of Python; undefined if the command is missing. */
   readonly python?: string;
   readonly hasApt: boolean;
   readonly dockerAnswers: boolean;
 }
 
 const GiB = 2 ** 30;
+const inGiB = (bytes: number): string => `${(bytes / GiB).toFixed(1)} GiB`;
 
-/** Concludes what is lacking. Pure: facts in, one line per fault out. */
+/** What the machine lacks, as one line per fault with its remedy. Pure. */
 export function lacks(facts: MachineFacts): string[] {
   const faults: string[] = [];
   if (facts.platform !== "linux")
     faults.push(
-      `The local cloud runs on Linux only, this is ${facts.platform}. Use a Linux machine, or AWS: make up STACK=dev`,
+      `The local cloud runs only on Linux, and this is ${facts.platform}. Use a Linux machine, or AWS: make up STACK=dev`,
     );
   if (!["x64", "arm64"].includes(facts.architecture))
-    faults.push(`The processor architecture ${facts.architecture} is not supported: x86-64 or arm64 is needed.`);
+    faults.push(`The processor architecture ${facts.architecture} is not supported. Use an x86-64 or arm64 machine.`);
   if (facts.platform === "linux" && !facts.isRoot)
     faults.push(
-      "The local cloud makes networks, firewalls and machines, so it needs root: sudo -E make up. (A stack on AWS does not: make up STACK=dev)",
+      "The local cloud creates networks, firewalls and machines, so it needs root: sudo -E make up. A stack on AWS does not: make up STACK=dev",
     );
   if (facts.totalMemory < 4 * GiB)
     faults.push(
-      `A local cluster needs about 3 GiB of memory, this machine has ${(facts.totalMemory / GiB).toFixed(1)} GiB in all.`,
+      `A local cluster needs about 3 GiB of memory, and this machine has ${inGiB(facts.totalMemory)} in total. Use a machine with 4 GiB or more.`,
     );
   if (facts.freeDisk < 12 * GiB)
     faults.push(
-      `12 GiB of free disk are needed for builds, images and machines, ${(facts.freeDisk / GiB).toFixed(1)} GiB are left where the checkout is.`,
+      `Builds, images and machines need 12 GiB of free disk space, and the checkout's file system has ${inGiB(facts.freeDisk)} left. Free some space.`,
     );
   if (!facts.python && !facts.hasApt)
-    faults.push("python3 with venv is needed for the EC2 API of the local cloud: install python3 and python3-venv.");
+    faults.push("The local cloud's EC2 API needs python3 with venv. Install python3 and python3-venv.");
   if (!facts.dockerAnswers && !facts.hasApt)
     faults.push(
-      "No container engine answers, and there is no apt-get to install one with: install Docker Engine and start it.",
+      "No container engine is running, and there is no apt-get to install one with. Install Docker Engine and start it.",
     );
   return faults;
 }
@@ -65,28 +101,9 @@ function facts(): MachineFacts {
     architecture: process.arch,
     isRoot: process.getuid?.() === 0,
     totalMemory: totalmem(),
-    freeMemory: freemem(),
     freeDisk: disk.bavail * disk.bsize,
     python: output("python3", ["--version"]),
     hasApt: output("apt-get", ["--version"]) !== undefined,
     dockerAnswers: output("docker", ["version", "--format", "{{.Server.Version}}"]) !== undefined,
   };
-}
-
-/** @throws UserError where nothing says as whom AWS is asked; whether AWS accepts it is for AWS to say. */
-export async function awsPreflight(stack: string): Promise<void> {
-  try {
-    await new EC2Client({ region: "us-east-1" }).config.credentials();
-  } catch (error) {
-    throw new UserError(
-      `Stack ${stack} is on AWS, and there are no AWS credentials (${(error as Error).message.split("\n")[0]}).`,
-      "Log in (aws sso login, aws configure) or set AWS_PROFILE; without an AWS account: make up STACK=local",
-    );
-  }
-}
-
-/** @throws UserError that lists everything this machine lacks for a local cluster. */
-export function preflight(): void {
-  const faults = lacks(facts());
-  if (faults.length) throw new UserError(faults.map((fault) => `- ${fault}`).join("\n"));
 }

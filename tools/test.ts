@@ -1,18 +1,18 @@
-/** Runs the checks and tests, and ends with one line over all of them: `N passed, N failed`. */
+/** Runs the checks and tests, and ends with one line for all of them: `N passed, N failed`. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "./places";
 
-/** What one part of the tests said. */
+/** The result of one part of the tests. */
 interface Verdict {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
 }
 
-/** A check is a command that must end with exit code 0. */
+/** A command that passes if it exits with 0. */
 interface Check {
   readonly name: string;
   readonly command: string;
@@ -36,7 +36,7 @@ async function runCheck({ name, command, args }: Check): Promise<Verdict> {
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
 }
 
-/** Runs projects of vitest; a run that ends without a report, or with a fault outside any test, counts as one failure. */
+/** Runs projects of vitest. A run without a report, or with an error outside any test, counts as one failure. */
 async function runVitest(projects: readonly string[]): Promise<Verdict> {
   const dir = mkdtempSync(join(tmpdir(), "kfs-test-"));
   const report = join(dir, "report.json");
@@ -72,14 +72,14 @@ async function runVitest(projects: readonly string[]): Promise<Verdict> {
 }
 
 async function main(): Promise<void> {
-  const what = process.argv[2] ?? "all";
+  const what = process.argv[2] ?? "all"; // check, drills or all
   const verdicts: Verdict[] = [];
   if (what === "check" || what === "all") {
     for (const check of checks) verdicts.push(await runCheck(check));
     verdicts.push(await runVitest(["unit", "program"]));
   }
   const failedSoFar = verdicts.some((verdict) => verdict.failed > 0);
-  if (what === "all" && failedSoFar) console.log("The tests on the local cloud are left out until the checks pass.");
+  if (what === "all" && failedSoFar) console.log("Skipping the tests on the local cloud, because a check failed.");
   if (what === "all" && !failedSoFar) {
     for (const project of ["supply", "cloud", "labs", "e2e"]) verdicts.push(await runVitest([project]));
   }

@@ -1,24 +1,27 @@
-/** What a run needs beside the checkout's own packages: Pulumi with its plugins, kubectl, releases and images. */
+/** What a run needs in addition to the checkout's own packages: Pulumi with its plugins, kubectl, releases and images. */
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { images, kubernetesBinaries, releases } from "../cluster/versions";
+import { hostArchitecture } from "../lib/architecture";
 import { cacheRoot } from "../lib/cache";
 import { ensureImages } from "../supply/images";
 import { ensureEngine } from "../supply/pulumi";
 import { ensureReleases, mirrorPath } from "../supply/releases";
-import { labDir, stackDir } from "./places";
-import { checkedConfig, localPort, type Overrides } from "./stack-config";
+import { labDir } from "./places";
+import type { Stack } from "./stack";
 
-/** Executables of the reader's machine, and the environment in which Pulumi runs. */
+/** Executables on this machine, and the environment in which Pulumi runs. */
 export interface Toolchain {
   readonly pulumi: string;
-  /** In front of PATH. */
+  /** Folders that go in front of PATH. */
   readonly binDirs: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** @throws UserError where a part can neither be downloaded nor built. */
-export async function ensureToolchain(stack: string): Promise<Toolchain> {
+const stackBin = ({ dir }: Stack): string => join(dir, "bin");
+
+/** @throws UserError if a part can be neither downloaded nor built. */
+export async function ensureToolchain(stack: Stack): Promise<Toolchain> {
   const engine = await ensureEngine(join(labDir, "pulumi"));
   const binDirs = [engine.binDir, stackBin(stack)];
   return {
@@ -33,36 +36,30 @@ export async function ensureToolchain(stack: string): Promise<Toolchain> {
   };
 }
 
-const host = process.arch === "arm64" ? "arm64" : "amd64";
-
-/** Files and images that the machines of a local stack fetch from the mirror. */
-export async function ensureReleasesFor(
-  stack: string,
-  overrides: Overrides,
-): Promise<{ releasesDir: string; registryDir: string }> {
-  const releasesDir = await ensureReleases(Object.values(releases(checkedConfig(stack, overrides), host)), host);
+/** Files and images that the machines of a local stack get from its mirror. */
+export async function ensureReleasesFor(stack: Stack): Promise<{ releasesDir: string; registryDir: string }> {
+  const wanted = Object.values(releases(stack.config(), hostArchitecture));
+  const releasesDir = await ensureReleases(wanted, hostArchitecture);
   const registryDir = await ensureImagesFor(Object.values(images));
   return { releasesDir, registryDir };
 }
 
-/** Makes the registry of the local cloud hold these images. */
+/** Ensures that the local cloud's registry has these images; its folder. */
 export async function ensureImagesFor(names: readonly string[]): Promise<string> {
   const { registryDir } = await ensureImages(names);
   return registryDir;
 }
 
-/** kubectl of a stack's own version, linked into the stack's folder of executables; its path. */
-export async function ensureKubectl(stack: string): Promise<string> {
-  const all = releases(checkedConfig(stack), host);
+/** Ensures that kubectl of the stack's own version is in the stack's folder of executables; its path. */
+export async function ensureKubectl(stack: Stack): Promise<string> {
+  const all = releases(stack.config(), hostArchitecture);
   const { kubectl } = all;
-  // a local stack has the whole release by now; for one on AWS, kubectl alone is fetched
-  const wanted = localPort(stack) === undefined ? [kubectl] : kubernetesBinaries.map((name) => all[name]);
-  const mirror = await ensureReleases(wanted, host);
+  // a local stack has the whole release by now; for one on AWS, kubectl alone is downloaded
+  const wanted = stack.isLocal ? kubernetesBinaries.map((name) => all[name]) : [kubectl];
+  const mirror = await ensureReleases(wanted, hostArchitecture);
   const link = join(stackBin(stack), "kubectl");
   await mkdir(stackBin(stack), { recursive: true });
   await rm(link, { force: true });
   await symlink(join(mirror, mirrorPath(kubectl.url)), link);
   return link;
 }
-
-const stackBin = (stack: string): string => join(stackDir(stack), "bin");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { labImages } from "../../tools/commands";
+import { labImages } from "../../labs/images";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { etcdctl } from "../support/etcd";
 import { Lab, eventually } from "../support/cluster";

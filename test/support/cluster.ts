@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { execa, type ExecaChildProcess } from "execa";
 import { parse, stringify } from "yaml";
 import { root, stackDir } from "../../tools/places";
-import { type Orphan, strays } from "../../tools/recover";
-import { Stack } from "../../tools/stack";
+import { Pulumi } from "../../tools/pulumi";
+import { strays } from "../../tools/recover";
+import type { CloudResource } from "../../tools/recover/orphans";
+import { openStack } from "../../tools/stack";
 import { ensureToolchain } from "../../tools/toolchain";
 
 /** Where a test's cluster lives: nothing of it is shared with a running lab. */
@@ -163,8 +165,9 @@ export class Lab {
   }
 
   /** What exists in the cloud under this stack's tags without being in its state. */
-  async strays(): Promise<Orphan[]> {
-    return strays(new Stack(this.at.stack, await ensureToolchain(this.at.stack)));
+  async strays(): Promise<CloudResource[]> {
+    const stack = openStack(this.at.stack);
+    return strays(new Pulumi(stack, await ensureToolchain(stack)));
   }
 
   /** `make down`, and the stack's own configuration file removed. */

@@ -1,5 +1,7 @@
+/** What recovery concludes from a state and from what exists. */
 import { describe, expect, test } from "vitest";
-import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover";
+import { deletionOrder } from "../../../tools/recover/cloud";
+import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover/orphans";
 
 const deployment = {
   resources: [
@@ -12,7 +14,7 @@ const deployment = {
 };
 
 describe("what an interrupted run left behind", () => {
-  test("is what carries the stack's tags and is in no state, dependents first", () => {
+  test("is what carries the stack's tags but is not in its state, dependents first", () => {
     const tagged = [
       { type: "vpc", id: "vpc-2" },
       { type: "vpc", id: "vpc-1" },
@@ -22,11 +24,15 @@ describe("what an interrupted run left behind", () => {
       { type: "instance", id: "i-9" },
       { type: "elastic-ip", id: "eipalloc-1" },
     ];
-    expect(orphans(tagged, knownIds(deployment)).map(({ id }) => id)).toEqual(["i-9", "subnet-9", "vpc-2"]);
+    expect(orphans(tagged, knownIds(deployment), deletionOrder).map(({ id }) => id)).toEqual([
+      "i-9",
+      "subnet-9",
+      "vpc-2",
+    ]);
   });
 
   test("never holds a kind of resource that the tools cannot delete safely", () => {
-    expect(orphans([{ type: "network-acl", id: "acl-1" }], new Set())).toEqual([]);
+    expect(orphans([{ type: "network-acl", id: "acl-1" }], new Set(), deletionOrder)).toEqual([]);
   });
 });
 
@@ -45,13 +51,13 @@ describe("machines of the state", () => {
     ],
   };
 
-  test("are lost when they do not live any more", () => {
+  test("are lost when their instance no longer lives", () => {
     expect(lostMachines(state, new Map([["i-1", "203.0.113.1"]]))).toEqual(["worker-1"]);
     expect(lostMachines(state, new Map([...["i-1", "i-2"].map((id) => [id, undefined] as const)]))).toEqual([]);
     expect(lostMachines({}, new Map())).toEqual([]);
   });
 
-  test("have moved when their public address is another one, or came, or went", () => {
+  test("have moved when their public address has changed, appeared or gone", () => {
     const moved = (first?: string, second?: string) =>
       movedMachines(
         state,

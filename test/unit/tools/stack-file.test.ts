@@ -1,5 +1,6 @@
+/** A stack's file with a run's values on top. */
 import { describe, expect, test } from "vitest";
-import { mergeStackFile } from "../../../tools/stack-config";
+import { mergeStackFile } from "../../../tools/stack-file";
 
 const committed = { config: { "kubernetes-from-scratch:workerCount": 2, "aws:region": "eu-central-1" } };
 
@@ -21,7 +22,7 @@ describe("the effective configuration of a stack", () => {
     expect(mergeStackFile(committed, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe("v1:old");
   });
 
-  test("takes a salt from the committed file where something is encrypted with it, and only there", () => {
+  test("takes a salt from the committed file if something is encrypted with it, and only then", () => {
     const secret = { "kubernetes-from-scratch:encryptionKey": { secure: "v1:..." } };
     const salt = (config: Record<string, unknown>, earlier?: string) =>
       mergeStackFile({ encryptionsalt: "v1:own", config }, { ...(earlier && { encryptionsalt: earlier }) }, {})

@@ -1,0 +1,19 @@
+/** The argument of --values. */
+import { describe, expect, test } from "vitest";
+import { UserError } from "../../../lib/errors";
+import { parseValues } from "../../../tools/values";
+
+describe("--values", () => {
+  test("is a JSON object by configuration key; an empty one changes nothing", () => {
+    expect(parseValues('{"workerCount": 3, "nodeLabels": {"tier": "web"}}')).toEqual({
+      workerCount: 3,
+      nodeLabels: { tier: "web" },
+    });
+    expect(parseValues("{}")).toEqual({});
+  });
+
+  test.each(["", "{workerCount: 3}", "[]", "null", "3", '"workerCount"'])("is rejected with its form: %s", (text) => {
+    expect(() => parseValues(text)).toThrow(UserError);
+    expect(() => parseValues(text)).toThrow(/^--values is not .*Give a JSON object/);
+  });
+});

@@ -1,0 +1,107 @@
+/** What recovery asks of EC2: what carries a stack's tags, which instances live, and how each type of resource is deleted. */
+import * as ec2 from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { project } from "../places";
+import type { Stack } from "../stack";
+import type { CloudResource, Live } from "./orphans";
+
+/** Clients of the APIs that a stack's resources belong to. */
+export interface Clients {
+  readonly ec2: ec2.EC2Client;
+  readonly elb: ElasticLoadBalancingV2Client;
+}
+
+export function clientsOf({ region, awsEndpoint }: Stack): Clients {
+  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+  const options = { region, ...(awsEndpoint === undefined ? {} : { endpoint: awsEndpoint, credentials }) };
+  return { ec2: new ec2.EC2Client(options), elb: new ElasticLoadBalancingV2Client(options) };
+}
+
+/** The instances that are neither terminated nor about to be. */
+export async function liveInstances({ ec2: client }: Clients): Promise<Live> {
+  const live = new Map<string, string | undefined>();
+  for await (const page of ec2.paginateDescribeInstances({ client }, {}))
+    for (const instance of page.Reservations?.flatMap((reservation) => reservation.Instances ?? []) ?? [])
+      if (!["terminated", "shutting-down"].includes(instance.State?.Name ?? ""))
+        live.set(instance.InstanceId ?? "", instance.PublicIpAddress);
+  return live;
+}
+
+/** What carries the tags that the program gives to everything in a stack. Instances that do not live are left out. */
+export async function taggedResources({ ec2: client }: Clients, stack: string, live: Live): Promise<CloudResource[]> {
+  const byTag = async (key: string, value: string): Promise<ec2.TagDescription[]> => {
+    const filters = [
+      { Name: "key", Values: [key] },
+      { Name: "value", Values: [value] },
+    ];
+    const found: ec2.TagDescription[] = [];
+    for await (const page of ec2.paginateDescribeTags({ client }, { Filters: filters }))
+      found.push(...(page.Tags ?? []));
+    return found;
+  };
+  const [tagsOfProject, tagsOfStack] = await Promise.all([byTag("project", project), byTag("stack", stack)]);
+  const ofProject = new Set(tagsOfProject.map((tag) => tag.ResourceId));
+  return tagsOfStack
+    .filter((tag) => ofProject.has(tag.ResourceId))
+    .map((tag) => ({ type: tag.ResourceType ?? "", id: tag.ResourceId ?? "" }))
+    .filter(({ type, id }) => type !== "instance" || live.has(id));
+}
+
+/** How each type of resource is deleted, in an order in which nothing is deleted while another orphan depends on it. */
+const deletions: Readonly<Record<string, (client: ec2.EC2Client, id: string) => Promise<unknown>>> = {
+  instance: terminate,
+  "elastic-ip": (client, id) => client.send(new ec2.ReleaseAddressCommand({ AllocationId: id })),
+  "network-interface": (client, id) => client.send(new ec2.DeleteNetworkInterfaceCommand({ NetworkInterfaceId: id })),
+  volume: (client, id) => client.send(new ec2.DeleteVolumeCommand({ VolumeId: id })),
+  "security-group-rule": revokeRule,
+  "internet-gateway": deleteGateway,
+  "route-table": (client, id) => client.send(new ec2.DeleteRouteTableCommand({ RouteTableId: id })),
+  subnet: (client, id) => client.send(new ec2.DeleteSubnetCommand({ SubnetId: id })),
+  // the VPC's default group cannot be deleted, and goes with the VPC
+  "security-group": (client, id) =>
+    ignoring(/CannotDelete/, client.send(new ec2.DeleteSecurityGroupCommand({ GroupId: id }))),
+  vpc: (client, id) => client.send(new ec2.DeleteVpcCommand({ VpcId: id })),
+  "key-pair": (client, id) => client.send(new ec2.DeleteKeyPairCommand({ KeyPairId: id })),
+};
+
+/** The types that can be deleted, in the order in which they can. */
+export const deletionOrder: readonly string[] = Object.keys(deletions);
+
+/** Deletes a resource; it may be gone already. */
+export async function deleteResource({ ec2: client }: Clients, { type, id }: CloudResource): Promise<void> {
+  await ignoring(/NotFound/, deletions[type]?.(client, id) ?? Promise.resolve());
+}
+
+async function terminate(client: ec2.EC2Client, id: string): Promise<void> {
+  const InstanceIds = [id];
+  await client.send(new ec2.TerminateInstancesCommand({ InstanceIds }));
+  await ec2.waitUntilInstanceTerminated({ client, maxWaitTime: 300, minDelay: 1 }, { InstanceIds });
+}
+
+export async function revokeRule(client: ec2.EC2Client, id: string): Promise<void> {
+  const SecurityGroupRuleIds = [id];
+  const { SecurityGroupRules } = await client.send(new ec2.DescribeSecurityGroupRulesCommand({ SecurityGroupRuleIds }));
+  for (const { GroupId, IsEgress } of SecurityGroupRules ?? []) {
+    const target = { GroupId, SecurityGroupRuleIds };
+    await (IsEgress
+      ? client.send(new ec2.RevokeSecurityGroupEgressCommand(target))
+      : client.send(new ec2.RevokeSecurityGroupIngressCommand(target)));
+  }
+}
+
+async function deleteGateway(client: ec2.EC2Client, id: string): Promise<void> {
+  const { InternetGateways } = await client.send(new ec2.DescribeInternetGatewaysCommand({ InternetGatewayIds: [id] }));
+  for (const { VpcId } of InternetGateways?.flatMap((gateway) => gateway.Attachments ?? []) ?? [])
+    await client.send(new ec2.DetachInternetGatewayCommand({ InternetGatewayId: id, VpcId }));
+  await client.send(new ec2.DeleteInternetGatewayCommand({ InternetGatewayId: id }));
+}
+
+/** The call's result; undefined if it fails with an error of that name or message. */
+export async function ignoring<T>(pattern: RegExp, call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (pattern.test(`${(error as Error).name} ${(error as Error).message}`)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+/** What a killed Pulumi engine leaves behind on this machine: its lock, its providers, a half-written file. */
+import { globSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../../lib/errors";
+import { startTime } from "../../lib/process";
+import { stateDir } from "../places";
+import type { Pulumi } from "../pulumi";
+
+/**
+ * Makes a local stack usable after its engine was killed. The lock is released only if the process that took it is gone.
+ * @throws UserError while another Pulumi command works on the stack.
+ */
+export async function takeOver(pulumi: Pulumi): Promise<void> {
+  const { stack } = pulumi;
+  if (!stack.isLocal) return;
+  removeBrokenAttributes();
+  for (const file of globSync(join(stateDir, ".pulumi", "locks", "**", stack.name, "*.json"))) {
+    const { pid, timestamp } = JSON.parse(readFileSync(file, "utf8")) as { pid: number; timestamp: string };
+    if (isPulumi(pid))
+      throw new UserError(
+        `Another Pulumi command (process ${pid}, since ${timestamp}) is working on stack ${stack.name}.`,
+        "Wait until it ends.",
+      );
+    console.log(`  The last run was interrupted (process ${pid} is gone). Releasing its lock.`);
+    endOrphanedProviders();
+    await pulumi.cancel();
+  }
+}
+
+/** Whether this is the id of a live Pulumi process. One that has ended but was not waited for yet counts as gone. */
+function isPulumi(pid: number): boolean {
+  return startTime(pid) !== undefined && readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("pulumi");
+}
+
+/**
+ * Ends the providers of killed engines. They live on for a moment and could still create resources that no state records.
+ * They are recognised by their parent, which is process 1 now, and by the backend of this checkout in their environment.
+ */
+function endOrphanedProviders(): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
+    try {
+      const [, name, parent] = /\((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+      if (!name?.startsWith("pulumi-resource") || parent !== "1") continue;
+      if (readFileSync(`/proc/${pid}/environ`, "utf8").includes(`PULUMI_BACKEND_URL=file://${stateDir}\0`))
+        process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // it has ended in the meantime
+    }
+}
+
+/**
+ * Removes attribute files that are not complete. The file backend keeps each file's attributes beside it and writes them in
+ * two steps. A kill in between leaves them empty, and then no command can read the state. Without them it can: they hold
+ * nothing that is needed.
+ */
+function removeBrokenAttributes(): void {
+  for (const file of globSync(join(stateDir, ".pulumi", "stacks", "**", "*.attrs")))
+    try {
+      JSON.parse(readFileSync(file, "utf8"));
+    } catch {
+      rmSync(file, { force: true });
+    }
+}

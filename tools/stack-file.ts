@@ -1,0 +1,73 @@
+/** The YAML files of a stack: how they are read, and how the values of one run go on top of the committed ones. */
+import { readFileSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { UserError } from "../lib/errors";
+import { project, root, stackDir } from "./places";
+
+/** A stack file as Pulumi writes it: `config` holds namespaced keys. */
+export interface StackFile {
+  encryptionsalt?: string;
+  config?: Record<string, unknown>;
+  [key: string]: unknown;
+}
+
+/** Values by key of this project's namespace, such as {workerCount: 3}; undefined removes the key. */
+export type Overrides = Readonly<Record<string, unknown>>;
+
+/** Path of a stack's committed file. */
+export const committedFile = (stack: string): string => join(root, `Pulumi.${stack}.yaml`);
+/** Path of the file that Pulumi is given for a stack of the local cloud. */
+export const effectiveFile = (stack: string): string => join(stackDir(stack), `Pulumi.${stack}.yaml`);
+
+/**
+ * Reads a stack's file; undefined if it does not exist.
+ * @throws UserError if it is not YAML.
+ */
+export function readStackFile(path: string): StackFile | undefined {
+  try {
+    return (parse(readFileSync(path, "utf8")) as StackFile | null) ?? {};
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if ((error as Error).name !== "YAMLParseError") throw error;
+    throw new UserError(`${path} is not valid YAML: ${(error as Error).message.split("\n")[0]}`);
+  }
+}
+
+/** Whether a value is encrypted by Pulumi, which alone can read it. */
+export const isEncrypted = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && "secure" in value;
+
+/** Whether a stack's file holds encrypted values, which only its own salt opens. */
+const hasSecrets = ({ config = {} }: StackFile): boolean => Object.values(config).some(isEncrypted);
+
+/** The values of this project in a stack's file, by key without the namespace. */
+export function projectValues({ config = {} }: StackFile): Record<string, unknown> {
+  const prefix = `${project}:`;
+  const ours = Object.entries(config).filter(([key]) => key.startsWith(prefix));
+  return Object.fromEntries(ours.map(([key, value]) => [key.slice(prefix.length), value]));
+}
+
+/**
+ * Puts a run's values on top of a stack's file: the configuration that this run has. Pure. Pulumi may have written a salt
+ * into the committed file without need, for a passphrase that is gone; it counts only if something is encrypted with it.
+ */
+export function mergeStackFile(committed: StackFile, earlier: StackFile | undefined, overrides: Overrides): StackFile {
+  const { encryptionsalt: own, ...rest } = committed;
+  const config: Record<string, unknown> = { ...rest.config };
+  for (const [key, value] of Object.entries(overrides)) {
+    if (value === undefined) delete config[`${project}:${key}`];
+    else config[`${project}:${key}`] = value;
+  }
+  const encryptionsalt = hasSecrets(committed) ? own : earlier?.encryptionsalt;
+  return { ...rest, ...(encryptionsalt ? { encryptionsalt } : {}), config };
+}
+
+/** Whether a stack's file has a salt with which nothing in it is encrypted, such as one of a former stack. */
+export const hasUnusedSalt = (file: StackFile): boolean => file.encryptionsalt !== undefined && !hasSecrets(file);
+
+/** Removes the salt from a stack's file. Reads the file again for this, as its owner may have edited it in the meantime. */
+export async function removeSalt(path: string): Promise<void> {
+  await writeFile(path, (await readFile(path, "utf8")).replace(/^encryptionsalt: .*\n?/m, ""));
+}
