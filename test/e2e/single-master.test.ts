@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, describe, expect, it } from "vitest";
+import { millicores } from "../../labs/framework/quantity";
 import { labImages } from "../../labs/images";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { etcdctl } from "../support/etcd";
@@ -299,7 +300,7 @@ describe("changes", () => {
     await cluster.make`up`;
     await eventually("allocatable CPU to drop by 150m", 60, async () => {
       const now = await allocatable();
-      return milli(now) === milli(before) - 150 ? { done: now } : { saw: `${before} -> ${now}` };
+      return millicores(now) === millicores(before) - 150 ? { done: now } : { saw: `${before} -> ${now}` };
     });
     cluster.configure({ kubeReserved: undefined });
     await cluster.make`up`;
@@ -340,8 +341,3 @@ describe("the end", () => {
     expect(left.stdout).not.toContain("moto");
   });
 });
-
-/** CPU quantity in millicores: "2" is 2000, "1850m" is 1850. */
-function milli(quantity: string): number {
-  return quantity.endsWith("m") ? Number(quantity.slice(0, -1)) : Number(quantity) * 1000;
-}
