@@ -1,15 +1,32 @@
-/** The real files of scripts/, units/ and manifests/, and the few values that differ from machine to machine. */
+/** The real files in scripts/, units/, configs/ and manifests/, and the few values that differ between machines. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SecretFile, StepFile } from "./step";
+import type { MaterialKey, PairName } from "../cluster/material";
 
-/** Text of a file of this folder, such as `units/etcd.service`. */
+/** A file that a step puts on a machine. */
+export interface StepFile {
+  readonly path: string;
+  /** Octal permission bits, such as "0644". */
+  readonly mode: string;
+  /** user:group; root:root by default. */
+  readonly owner?: string;
+  /** Text of the file; ends with a newline. */
+  readonly content: string;
+}
+
+/** A file whose content is secret, or known only once the PKI is made. */
+export interface SecretFile {
+  readonly path: string;
+  readonly mode: string;
+  readonly owner?: string;
+  /** Key of the content in the cluster's material. */
+  readonly source: MaterialKey;
+}
+
+/** Text of a file in this folder, such as `units/etcd.service`. */
 export const asset = (path: string): string => readFileSync(join(__dirname, path), "utf8");
 
-/**
- * Replaces every `{{NAME}}` of a text. A name without a value, or a value without a place, is a mistake of ours and
- * throws: half a unit file must not reach a machine.
- */
+/** Replaces every `{{NAME}}` in a text. @throws if a placeholder has no value or a value no placeholder: both are bugs. */
 export function fill(text: string, values: Readonly<Record<string, string>>): string {
   const unused = new Set(Object.keys(values));
   const filled = text.replace(/\{\{([A-Z_]+)\}\}/g, (_, name: string) => {
@@ -18,40 +35,39 @@ export function fill(text: string, values: Readonly<Record<string, string>>): st
     unused.delete(name);
     return value;
   });
-  if (unused.size > 0) throw new Error(`no place for ${[...unused].join(", ")}`);
+  if (unused.size > 0) throw new Error(`no placeholder for ${[...unused].join(", ")}`);
   return filled;
 }
+
+type Values = Readonly<Record<string, string>>;
 
 /** A file that everybody may read. */
 export const publicFile = (path: string, content: string, mode = "0644"): StepFile => ({ path, mode, content });
 
-/** A unit of systemd, from units/<name>, under its own name. */
-export const unitFile = (name: string, values: Readonly<Record<string, string>> = {}): StepFile =>
-  publicFile(`/etc/systemd/system/${name}`, fill(asset(`units/${name}`), values));
+/** A file of this folder, such as `configs/crictl.yaml`, with its values filled in. */
+export const fileFrom = (source: string, path: string, values: Values = {}, mode = "0644"): StepFile =>
+  publicFile(path, fill(asset(source), values), mode);
 
-/** A file of the PKI directory, readable by root alone. */
-export const pkiFile = (name: string, source: string): SecretFile => ({
+/** A systemd unit from units/<name>. */
+export const unitFile = (name: string, values: Values = {}): StepFile =>
+  fileFrom(`units/${name}`, `/etc/systemd/system/${name}`, values);
+
+/** A file of the PKI directory, readable only by root. */
+export const pkiFile = (name: string, source: MaterialKey): SecretFile => ({
   path: `/etc/kubernetes/pki/${name}.pem`,
   mode: "0600",
   source,
 });
 
 /** A certificate and its key: <name>.pem and <name>-key.pem. */
-export const pkiPair = (name: string, source: string): SecretFile[] => [
-  pkiFile(name, `${source}/cert`),
-  pkiFile(`${name}-key`, `${source}/key`),
+export const pkiPair = (name: string, pair: PairName): SecretFile[] => [
+  pkiFile(name, `${pair}/cert`),
+  pkiFile(`${name}-key`, `${pair}/key`),
 ];
 
-/** A kubeconfig under /etc/kubernetes. */
-export const kubeconfigFile = (name: string, source: string): SecretFile => ({
+/** A kubeconfig in /etc/kubernetes. */
+export const kubeconfigFile = (name: string, source: MaterialKey & `kubeconfig/${string}`): SecretFile => ({
   path: `/etc/kubernetes/${name}.conf`,
   mode: "0600",
-  source: `kubeconfig/${source}`,
-});
-
-/** The administrator's kubeconfig: on the machine only while the step runs, in memory. */
-export const adminKubeconfig = (step: string): SecretFile => ({
-  path: `/run/kubernetes-from-scratch/${step}/admin.conf`,
-  mode: "0600",
-  source: "kubeconfig/admin",
+  source,
 });

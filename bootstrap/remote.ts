@@ -1,11 +1,13 @@
-/** Runs the steps of the bootstrap on the machines, over SSH: the only remote commands of the project. */
+/** Runs the steps of the bootstrap on the machines, over SSH: the only remote commands of the program. */
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { FactKey, MaterialKey } from "../cluster/material";
+import type { MachineName } from "../cluster/shape";
 import type { ClusterSpec } from "../cluster/spec";
 import { type Machines, type RunningMachine, sshUser } from "../infra/machines";
 import type { Pki } from "../infra/pki";
-import { materialKeys, renderCommand, renderStdin } from "./render";
-import { type Step, stepId } from "./step";
+import { type InputKey, inputKeys, renderCommand, renderStdin } from "./render";
+import type { Step, StepId } from "./step";
 import { steps } from "./steps";
 
 export interface BootstrapArgs {
@@ -15,83 +17,76 @@ export interface BootstrapArgs {
 }
 
 export class Bootstrap extends pulumi.ComponentResource {
-  /** The line by which each step proved itself, by <step>@<machine>. */
+  /** The line with which each step proved that it worked, by <step>@<machine>. */
   readonly proofs: pulumi.Output<Record<string, string>>;
 
-  constructor(name: string, { spec, machines, pki }: BootstrapArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    private readonly args: BootstrapArgs,
+    options?: pulumi.ComponentResourceOptions,
+  ) {
     super("lab:bootstrap:Bootstrap", name, {}, options);
-    const instances = pulumi
-      .all(
-        [...spec.controllers, ...spec.workers].map(
-          (node) => pulumi.interpolate`${node.name} ${machines.get(node.name).instance.id}\n`,
-        ),
-      )
-      .apply((lines) => lines.join(""));
-    const commands = new Map<string, remote.Command>();
-    for (const step of steps(spec)) {
-      const running = machines.get(step.machine.name);
-      const facts = {
-        "instance/id": running.instance.id,
-        "instance/zone": running.instance.availabilityZone,
-        instances,
-      };
-      const material = Object.fromEntries(
-        materialKeys(step).map((key) => [key, lookUp({ ...pki.material, ...facts }, key, step)]),
-      );
-      const after = step.after.map((id) => commands.get(id)).filter((command) => command !== undefined);
-      if (after.length !== step.after.length)
-        throw new Error(`${stepId(step)} runs after ${step.after.join(", ")}, not all of which come before it`);
-      commands.set(stepId(step), this.command(step, running, machines.privateKey, material, after));
+    const commands = new Map<StepId, remote.Command>();
+    for (const step of steps(args.spec)) {
+      const after = step.after.map((id) => {
+        const command = commands.get(id);
+        if (!command) throw new Error(`${step.id} runs after ${id}, which does not come before it`);
+        return command;
+      });
+      commands.set(step.id, this.command(step, after));
     }
     this.proofs = pulumi.output(Object.fromEntries([...commands].map(([id, { stdout }]) => [id, stdout])));
     this.registerOutputs();
   }
 
   /** A step on its machine. Its text may change freely and then runs again; a new instance makes a new command. */
-  private command(
-    step: Step,
-    { machine, instance, hostKey, sshHost }: RunningMachine,
-    privateKey: pulumi.Output<string>,
-    material: Record<string, pulumi.Output<string>>,
-    after: readonly remote.Command[],
-  ): remote.Command {
+  private command(step: Step, after: readonly remote.Command[]): remote.Command {
+    const { instance, hostKey, sshHost }: RunningMachine = this.args.machines.get(step.machine.name);
+    const inputs = Object.fromEntries(inputKeys(step).map((key) => [key, this.input(key)]));
     return new remote.Command(
-      `${step.name}@${machine.name}`,
+      step.id,
       {
         connection: {
           host: sshHost,
           user: sshUser,
-          privateKey,
+          privateKey: this.args.machines.privateKey,
           hostKey,
-          // A machine takes minutes from "running" to the first answer of sshd; refused dials wait 10 s at most.
+          // sshd needs minutes from "running" until it first answers; refused dials wait for 10 s at most.
           dialErrorLimit: 60,
           perDialTimeout: 15,
         },
         create: renderCommand(step),
-        // Secrets, and what is known only after creation, go this way: `create` stays readable in every preview.
-        stdin: pulumi.secret(pulumi.all(material).apply((values) => renderStdin(step, values))),
+        // Secrets, and values known only after creation, go this way: `create` stays readable in every preview.
+        stdin: pulumi.secret(pulumi.all(inputs).apply((values) => renderStdin(step, values))),
         triggers: [instance.id],
         logging: "none",
         addPreviousOutputInEnv: false,
       },
       {
         parent: this,
+        aliases: step.formerId === undefined ? [] : [{ name: step.formerId }],
         dependsOn: [...after],
-        // There is nothing to undo on a machine that goes, and no way to reach one that is gone.
+        // There is nothing to undo on a machine that is deleted, and no way to reach one that is lost.
         deletedWith: instance,
         customTimeouts: { create: "20m", update: "20m" },
       },
     );
   }
+
+  private input(key: InputKey): pulumi.Output<string> {
+    return isFact(key) ? this.fact(key) : this.args.pki.material(key);
+  }
+
+  private fact(key: FactKey): pulumi.Output<string> {
+    const { spec, machines } = this.args;
+    if (key === "instances")
+      return pulumi
+        .all(spec.nodes.map(({ name }) => pulumi.interpolate`${name} ${machines.get(name).instance.id}\n`))
+        .apply((lines) => lines.join(""));
+    const [, name, what] = key.split("/") as ["instance", MachineName, "id" | "zone"];
+    const { instance } = machines.get(name);
+    return what === "id" ? instance.id : instance.availabilityZone;
+  }
 }
 
-/** A step's key names its machine where a pair could be a machine's own; what all machines share answers to that as well. */
-function lookUp(
-  material: Readonly<Record<string, pulumi.Output<string>>>,
-  key: string,
-  step: Step,
-): pulumi.Output<string> {
-  const found = material[key] ?? material[key.replace(`/${step.machine.name}`, "")];
-  if (!found) throw new Error(`${stepId(step)} asks for ${key}, which the PKI does not have`);
-  return found;
-}
+const isFact = (key: InputKey): key is Exclude<FactKey, MaterialKey> => /^instances?(\/|$)/.test(key);

@@ -1,36 +1,39 @@
-/** The whole bootstrap as one list, in the order of the series. */
-import { type ClusterSpec, stages } from "../cluster/spec";
-import { containerRuntimeStep } from "./steps/container-runtime";
-import { balancerStep, controlPlaneStep, rbacStep } from "./steps/control-plane";
-import { dnsStep } from "./steps/dns";
-import { etcdStep } from "./steps/etcd";
-import { machineStep } from "./steps/machine";
-import { departuresStep, nodesOf, nodesStep } from "./steps/nodes";
-import { podNetworkStep } from "./steps/pod-network";
-import type { Step } from "./step";
-import { workerStep } from "./steps/kubelet";
+/** The whole bootstrap, in the order of the series: the order is told here and nowhere else. */
+import type { ClusterSpec } from "../cluster/spec";
+import { reaches } from "./parts";
+import type { DefinedStep, Step } from "./step";
+import { balancer } from "./steps/balancer";
+import { containerRuntime } from "./steps/container-runtime";
+import { controlPlane } from "./steps/control-plane";
+import { departures } from "./steps/departures";
+import { dns } from "./steps/dns";
+import { etcd } from "./steps/etcd";
+import { kubelet } from "./steps/kubelet";
+import { machine } from "./steps/machine";
+import { nodes } from "./steps/nodes";
+import { podNetwork } from "./steps/pod-network";
+import { rbac } from "./steps/rbac";
 
-/**
- * Every step of the cluster up to its stage. What is done once for all is done on the first control-plane machine.
- * Steps of different machines run side by side; `after` says what must come first.
- */
-export function steps(spec: ClusterSpec): Step[] {
-  const { controllers, machines, balancer } = spec;
-  const first = controllers[0];
-  if (first === undefined) throw new Error("a cluster needs a control-plane machine");
-  const nodes = nodesOf(spec);
-  const all: Step[] = [
-    ...machines.map((machine) => machineStep(spec, machine)),
-    ...nodes.map((machine) => containerRuntimeStep(spec, machine)),
-    ...controllers.map((machine) => etcdStep(spec, machine)),
-    ...controllers.map((machine) => controlPlaneStep(spec, machine)),
-    ...(balancer ? [balancerStep(spec, balancer)] : []),
-    rbacStep(first),
-    departuresStep(spec, first),
-    ...nodes.map((machine) => workerStep(spec, machine)),
-    ...nodes.map((machine) => podNetworkStep(spec, machine)),
-    nodesStep(spec, first),
-    dnsStep(spec, first),
-  ];
-  return all.filter((step) => stages.indexOf(step.stage) <= stages.indexOf(spec.stage));
-}
+/** Every step. The machines of one step run it side by side; `after` says what must come first. */
+const story = [
+  machine,
+  containerRuntime,
+  etcd,
+  controlPlane,
+  balancer,
+  rbac,
+  departures,
+  kubelet,
+  podNetwork,
+  nodes,
+  dns,
+] as const;
+
+export type StepName = (typeof story)[number]["name"];
+
+/** The definitions that a cluster uses: those up to its stage. */
+export const definitions = (spec: ClusterSpec): readonly DefinedStep[] =>
+  (story as readonly DefinedStep[]).filter(({ stage }) => reaches(spec, stage));
+
+/** Every step on every machine of a cluster, up to its stage. */
+export const steps = (spec: ClusterSpec): readonly Step[] => definitions(spec).flatMap((step) => step.steps(spec));

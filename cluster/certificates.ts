@@ -1,16 +1,38 @@
 /**
- * Every certificate of the cluster, as data: who it speaks for, where it may be used, and which CA vouches for it.
+ * Every certificate of the cluster, as data: whose it is, what it may be used for, and which CA signs it.
  * @see https://kubernetes.io/docs/setup/best-practices/certificates/
  */
-import type { ClusterSpec, Machine } from "./spec";
+import type { Controller, ControllerName, Node, NodeName } from "./shape";
+import type { ClusterSpec } from "./spec";
 
+/** The root CAs. Their keys are on no machine. */
 export const authorities = ["kubernetes-ca", "etcd-ca", "front-proxy-ca"] as const;
 export type Authority = (typeof authorities)[number];
 
+/** The intermediate CA with which the controller manager signs certificate requests, so that it need not be the root. */
+export const signingAuthority = {
+  name: "cluster-signing",
+  commonName: "kubernetes-cluster-signing",
+  issuer: "kubernetes-ca",
+} as const;
+
+/** Names of the leaves that all machines share. */
+type SharedLeaf =
+  | "kube-apiserver"
+  | "apiserver-kubelet-client"
+  | "kube-controller-manager"
+  | "kube-scheduler"
+  | "kube-proxy"
+  | "admin"
+  | "apiserver-etcd-client"
+  | "front-proxy-client";
+
+/** Name of a leaf. A machine's own leaf carries the machine's name: etcd/controller-0, kubelet/worker-1. */
+export type LeafName = SharedLeaf | `etcd/${ControllerName}` | `kubelet/${NodeName}`;
+
 /** A leaf: one key pair and its certificate. */
 export interface Leaf {
-  /** Its key in the PKI's material: kube-apiserver, etcd/controller-0. */
-  readonly name: string;
+  readonly name: LeafName;
   readonly authority: Authority;
   readonly commonName: string;
   readonly organization?: string;
@@ -24,9 +46,9 @@ export interface Leaf {
 const server = "server_auth" as const;
 const client = "client_auth" as const;
 
-/** Leaves that the whole cluster shares: what differs between machines is not in them. */
-export function clusterLeaves(spec: ClusterSpec): readonly Leaf[] {
-  const ofKubernetes = (name: string, commonName: string, organization?: string): Leaf => ({
+/** Leaves that the whole cluster shares: nothing in them differs between machines. */
+function sharedLeaves(spec: ClusterSpec): readonly Leaf[] {
+  const ofKubernetes = (name: SharedLeaf, commonName: string, organization?: string): Leaf => ({
     name,
     authority: "kubernetes-ca",
     commonName,
@@ -43,7 +65,7 @@ export function clusterLeaves(spec: ClusterSpec): readonly Leaf[] {
       ipAddresses: spec.apiServerSans.ip,
       namesElasticIp: true,
     },
-    // Bound to system:kubelet-api-admin by RBAC, not to system:masters.
+    // Bound to system:kubelet-api-admin by RBAC, not a member of system:masters.
     ofKubernetes("apiserver-kubelet-client", "kube-apiserver-kubelet-client"),
     ofKubernetes("kube-controller-manager", "system:kube-controller-manager"),
     ofKubernetes("kube-scheduler", "system:kube-scheduler"),
@@ -54,31 +76,29 @@ export function clusterLeaves(spec: ClusterSpec): readonly Leaf[] {
   ];
 }
 
-/** Leaves of one machine. A missing name in a kubelet's breaks logs and exec; etcd's serves clients and peers. */
-export function machineLeaves(machine: Machine, region: string): readonly Leaf[] {
-  const { name, role, privateIp } = machine;
-  if (role === "balancer") return [];
-  const kubelet: Leaf = {
-    name: `kubelet/${name}`,
-    authority: "kubernetes-ca",
-    commonName: `system:node:${name}`,
-    organization: "system:nodes",
-    uses: [server, client],
-    dnsNames: [name, `ip-${privateIp.replaceAll(".", "-")}.${region}.compute.internal`],
-    ipAddresses: [privateIp],
-  };
-  const etcd: Leaf = {
-    name: `etcd/${name}`,
-    authority: "etcd-ca",
-    commonName: `etcd-${machine.index}`,
-    uses: [server, client],
-    dnsNames: [name, "localhost"],
-    ipAddresses: [privateIp, "127.0.0.1"],
-  };
-  return role === "control-plane" ? [etcd, kubelet] : [kubelet];
-}
+/** An etcd member's leaf, for its clients and its peers. */
+const etcdLeaf = ({ name, index, privateIp }: Controller): Leaf => ({
+  name: `etcd/${name}`,
+  authority: "etcd-ca",
+  commonName: `etcd-${index}`,
+  uses: [server, client],
+  dnsNames: [name, "localhost"],
+  ipAddresses: [privateIp, "127.0.0.1"],
+});
+
+/** A kubelet's leaf. Without a name that the API server dials, `kubectl logs` and `exec` fail. */
+const kubeletLeaf = ({ name, privateIp }: Node, region: string): Leaf => ({
+  name: `kubelet/${name}`,
+  authority: "kubernetes-ca",
+  commonName: `system:node:${name}`,
+  organization: "system:nodes",
+  uses: [server, client],
+  dnsNames: [name, `ip-${privateIp.replaceAll(".", "-")}.${region}.compute.internal`],
+  ipAddresses: [privateIp],
+});
 
 export const leaves = (spec: ClusterSpec): readonly Leaf[] => [
-  ...clusterLeaves(spec),
-  ...spec.machines.flatMap((machine) => machineLeaves(machine, spec.region)),
+  ...sharedLeaves(spec),
+  ...spec.controllers.flatMap((machine) => [etcdLeaf(machine), kubeletLeaf(machine, spec.region)]),
+  ...spec.workers.map((machine) => kubeletLeaf(machine, spec.region)),
 ];

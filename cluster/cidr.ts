@@ -17,7 +17,7 @@ export const size = (cidr: Cidr): number => 2 ** (32 - cidr.prefix);
 
 /**
  * Reads a network in the form 10.0.0.0/16.
- * @returns the network, or a sentence that says what is wrong with the text.
+ * @returns the network, or what is wrong with the text.
  */
 export function parseCidr(text: string): Cidr | string {
   if (!ipaddr.IPv4.isValidCIDRFourPartDecimal(text)) return `"${text}" is not an IPv4 network such as 10.0.0.0/16`;
@@ -27,7 +27,7 @@ export function parseCidr(text: string): Cidr | string {
   return { base: toNumber(address), prefix };
 }
 
-/** Reads a network that is known to be well-formed. @throws where it is not. */
+/** Reads a network that is known to be well-formed. @throws if it is not. */
 export function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
   if (typeof parsed === "string") throw new Error(parsed);
@@ -58,7 +58,7 @@ export const contains = (outer: Cidr, inner: Cidr): boolean =>
 
 export const overlap = (a: Cidr, b: Cidr): boolean => a.base < b.base + size(b) && b.base < a.base + size(a);
 
-/** A single address as a /32, or undefined where the text is not an IPv4 address. */
+/** A single address as a /32, or undefined if the text is not an IPv4 address. */
 export function address(text: string): Cidr | undefined {
   return ipaddr.IPv4.isValidFourPartDecimal(text) ? { base: toNumber(ipaddr.IPv4.parse(text)), prefix: 32 } : undefined;
 }

@@ -5,63 +5,35 @@
 import { cidr, countSubnets, formatCidr, nthAddress, nthSubnet } from "./cidr";
 import type { Config } from "./config";
 import { type Architecture, architecture } from "./instance-types";
+import {
+  type Controller,
+  type ControllerName,
+  hostParts,
+  type Machine,
+  maxControllers,
+  type Node,
+  nodePodPrefix,
+  subnetPrefix,
+} from "./shape";
 
-export type Role = "control-plane" | "worker" | "balancer";
-export const stages = ["machines", "etcd", "control-plane", "workers", "network", "dns"] as const;
-export type Stage = (typeof stages)[number];
-export const apiEndpointKinds = ["elastic-ip", "nlb", "haproxy"] as const;
-export type ApiEndpointKind = (typeof apiEndpointKinds)[number];
+/** Values of the configuration that are secret. They go to the part that needs them, and are not in the specification. */
+type Secrets = "encryptionKey" | "sshKey";
+type PlainConfig = Omit<Config, Secrets>;
 
-/** One EC2 instance of the cluster. */
-export interface Machine {
-  /** Name of the machine, of its host and of its Kubernetes node: controller-0, worker-1, balancer. */
-  readonly name: string;
-  readonly role: Role;
-  /** Index within its role, from 0. */
-  readonly index: number;
-  /** Index of its availability zone, from 0; also the index of its subnet. */
-  readonly zone: number;
-  /** Fixed private IPv4 address. */
-  readonly privateIp: string;
-  /** The node's slice of the pod network, such as 10.200.0.0/24; undefined for the balancer, which runs no pods. */
-  readonly podCidr?: string;
-  readonly instanceType: string;
-}
-
-/** Resources withheld from pods, as the kubelet writes them: {cpu: "100m", memory: "256Mi"}. */
-export interface Reservation {
-  readonly cpu?: string;
-  readonly memory?: string;
-}
-
-/** The whole cluster as data. */
-export interface ClusterSpec {
-  /** Prefix of names and value of the tag `cluster`. */
-  readonly name: string;
-  readonly region: string;
-  /** Number of availability zones, hence of subnets: 1 or 3. */
-  readonly zones: number;
-  readonly vpcCidr: string;
+/** The whole cluster as data: its configuration, and everything that follows from it. */
+export interface ClusterSpec extends PlainConfig {
   /** One /24 per zone. */
   readonly subnetCidrs: readonly string[];
-  readonly podCidr: string;
-  readonly serviceCidr: string;
   /** First address of the service CIDR: the Service `kubernetes`. */
   readonly kubernetesServiceIp: string;
-  /** Address of the Service `kube-dns`. */
-  readonly clusterDns: string;
-  /** The one network that may reach SSH, the API endpoint and, where opened, NodePorts. */
-  readonly adminCidr: string;
-  /** Whether the administrator comes to the machines' public or private addresses. */
-  readonly adminAccess: "public" | "private";
-  readonly openNodePorts: boolean;
-  readonly controllers: readonly Machine[];
-  readonly workers: readonly Machine[];
+  readonly controllers: readonly Controller[];
+  readonly workers: readonly Node[];
+  /** Controllers and workers: the machines that are nodes of the cluster. */
+  readonly nodes: readonly Node[];
   /** The HAProxy machine when apiEndpoint is haproxy. */
   readonly balancer?: Machine;
   /** Every machine, in the order of the series: balancer, controllers, workers. */
   readonly machines: readonly Machine[];
-  readonly apiEndpoint: ApiEndpointKind;
   /** Name by which the nodes reach the API server, written in every node's /etc/hosts: api.<name>.internal. */
   readonly apiName: string;
   /** Addresses that apiName stands for on the nodes. */
@@ -70,38 +42,12 @@ export interface ClusterSpec {
   readonly loadBalancerAddresses: readonly string[];
   /** Names and addresses in the API server's certificate that are known beforehand (the Elastic IP is added to them). */
   readonly apiServerSans: { readonly dns: readonly string[]; readonly ip: readonly string[] };
-  readonly architecture: Readonly<Record<"controlPlane" | "worker" | "balancer", Architecture>>;
-  readonly rootVolumeGiB: number;
-  readonly kubernetesVersion: string;
-  readonly etcdVersion: string;
-  readonly kubeProxyMode: "iptables" | "nftables";
-  readonly kubeReserved: Reservation;
-  readonly systemReserved: Reservation;
-  /** Additional or overriding flags of kube-apiserver, without the leading dashes. */
-  readonly apiServerArgs: Readonly<Record<string, string>>;
-  /** Labels of every worker node besides those that Kubernetes sets. */
-  readonly nodeLabels: Readonly<Record<string, string>>;
-  /** Base URL in front of `<host>/<path>` of every release file; undefined: the origin itself. */
-  readonly mirror?: string;
-  /** Base URL of a container registry that stands in for all others; undefined: the origins themselves. */
-  readonly registryMirror?: string;
-  /** The last chapter to run. */
-  readonly stage: Stage;
 }
 
-/** Prefix length of a zone's subnet and of a node's slice of the pod network. */
-export const subnetPrefix = 24;
-export const nodePodPrefix = 24;
-/** Host part of the addresses in a subnet: the balancer, and the first controller and worker; the others count up. */
-export const hostParts = { balancer: 10, controller: 11, worker: 21 } as const;
-/** Most workers whose host part still fits in a /24 (the last two addresses stay free). */
-export const maxWorkers = 254 - hostParts.worker;
-/** Every number of control-plane nodes that a cluster may ever have; certificates name them all from the start. */
-export const maxControllers = 3;
+/** The machine on which steps run that are done once for the whole cluster. */
+export const firstController = ({ controllers }: ClusterSpec): Controller => controllers[0] as Controller;
 
-const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
-
-/** Addresses of one layout: machine i lives in zone i modulo zones, under a host part of its own. */
+/** Addresses of one layout: machine i lives in zone i modulo zones, counted from the first host part of its role. */
 function addresses(vpcCidr: string, zones: number) {
   const vpc = cidr(vpcCidr);
   const subnets = Array.from({ length: zones }, (_, zone) => nthSubnet(vpc, subnetPrefix, zone + 1));
@@ -119,96 +65,81 @@ function everyControllerAddress(vpcCidr: string): string[] {
   return [...new Set(all)];
 }
 
-/** Computes the cluster from a configuration that parseConfig accepted. */
-export function clusterSpec(config: Config): ClusterSpec {
+/** The configuration accepts only instance types whose architecture is known. */
+const architectureOf = (instanceType: string): Architecture => architecture(instanceType) as Architecture;
+
+function machines(config: PlainConfig): Pick<ClusterSpec, "controllers" | "workers" | "balancer"> {
   const { zones } = config;
-  const { subnets, at } = addresses(config.vpcCidr, zones);
+  const { at } = addresses(config.vpcCidr, zones);
   const pods = cidr(config.podCidr);
-  const podCidr = (block: number) => formatCidr(nthSubnet(pods, nodePodPrefix, block));
   const lastBlock = countSubnets(pods, nodePodPrefix) - 1;
+  const podCidr = (block: number) => formatCidr(nthSubnet(pods, nodePodPrefix, block));
+  const type = (instanceType: string) => ({ instanceType, architecture: architectureOf(instanceType) });
+  return {
+    controllers: Array.from({ length: config.controlPlaneCount }, (_, index) => ({
+      name: `controller-${index}` as const,
+      role: "control-plane" as const,
+      index,
+      zone: index % zones,
+      privateIp: at(index, hostParts.controller),
+      podCidr: podCidr(lastBlock - index),
+      ...type(config.controlPlaneInstanceType),
+    })),
+    workers: Array.from({ length: config.workerCount }, (_, index) => ({
+      name: `worker-${index}` as const,
+      role: "worker" as const,
+      index,
+      zone: index % zones,
+      privateIp: at(index, hostParts.worker),
+      podCidr: podCidr(index),
+      ...type(config.workerInstanceType),
+    })),
+    balancer:
+      config.apiEndpoint === "haproxy"
+        ? {
+            name: "balancer",
+            role: "balancer",
+            index: 0,
+            zone: 0,
+            privateIp: at(0, hostParts.balancer),
+            ...type(config.balancerInstanceType),
+          }
+        : undefined,
+  };
+}
 
-  const controllers = Array.from({ length: config.controlPlaneCount }, (_, index): Machine => ({
-    name: `controller-${index}`,
-    role: "control-plane",
-    index,
-    zone: index % zones,
-    privateIp: at(index, hostParts.controller),
-    podCidr: podCidr(lastBlock - index),
-    instanceType: config.controlPlaneInstanceType,
-  }));
-  const workers = Array.from({ length: config.workerCount }, (_, index): Machine => ({
-    name: `worker-${index}`,
-    role: "worker",
-    index,
-    zone: index % zones,
-    privateIp: at(index, hostParts.worker),
-    podCidr: podCidr(index),
-    instanceType: config.workerInstanceType,
-  }));
-  const balancerAddress = at(0, hostParts.balancer);
-  const balancer: Machine | undefined =
-    config.apiEndpoint === "haproxy"
-      ? {
-          name: "balancer",
-          role: "balancer",
-          index: 0,
-          zone: 0,
-          privateIp: balancerAddress,
-          instanceType: config.balancerInstanceType,
-        }
-      : undefined;
-
+/** Computes the cluster from a configuration that parseConfig accepted. */
+export function clusterSpec({ encryptionKey: _key, sshKey: _sshKey, ...config }: Config): ClusterSpec {
+  const { subnets, at } = addresses(config.vpcCidr, config.zones);
+  const { controllers, workers, balancer } = machines(config);
+  const nodes = [...controllers, ...workers];
   const kubernetesServiceIp = nthAddress(cidr(config.serviceCidr), 1);
   const apiName = `api.${config.clusterName}.internal`;
+  const controllerNames = Array.from({ length: maxControllers }, (_, index): ControllerName => `controller-${index}`);
   return {
-    name: config.clusterName,
-    region: config.region,
-    zones,
-    vpcCidr: config.vpcCidr,
+    ...config,
     subnetCidrs: subnets.map(formatCidr),
-    podCidr: config.podCidr,
-    serviceCidr: config.serviceCidr,
     kubernetesServiceIp,
-    clusterDns: config.clusterDns,
-    adminCidr: config.adminCidr,
-    adminAccess: config.adminAccess,
-    openNodePorts: config.openNodePorts,
     controllers,
     workers,
+    nodes,
     balancer,
-    machines: [balancer, ...controllers, ...workers].filter(isDefined),
-    apiEndpoint: config.apiEndpoint,
+    machines: balancer ? [balancer, ...nodes] : nodes,
     apiName,
-    apiAddresses: balancer ? [balancer.privateIp] : controllers.map((controller) => controller.privateIp),
+    apiAddresses: balancer ? [balancer.privateIp] : controllers.map(({ privateIp }) => privateIp),
     loadBalancerAddresses: subnets.map((subnet) => nthAddress(subnet, hostParts.balancer)),
     apiServerSans: {
       dns: [
         ...["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"],
         "localhost",
-        ...Array.from({ length: maxControllers }, (_, index) => `controller-${index}`),
+        ...controllerNames,
         "balancer",
         apiName,
-        // A network load balancer's name is known minutes after everything else: the certificate does not wait for it.
+        // A network load balancer's name is known minutes after everything else, and the certificate must not wait for it.
         `*.elb.${config.region}.amazonaws.com`,
         `*.${config.region}.elb.amazonaws.com`,
       ],
-      ip: [kubernetesServiceIp, "127.0.0.1", balancerAddress, ...everyControllerAddress(config.vpcCidr)],
+      ip: [kubernetesServiceIp, "127.0.0.1", at(0, hostParts.balancer), ...everyControllerAddress(config.vpcCidr)],
     },
-    architecture: {
-      controlPlane: architecture(config.controlPlaneInstanceType) ?? "amd64",
-      worker: architecture(config.workerInstanceType) ?? "amd64",
-      balancer: architecture(config.balancerInstanceType) ?? "amd64",
-    },
-    rootVolumeGiB: config.rootVolumeGiB,
-    kubernetesVersion: config.kubernetesVersion,
-    etcdVersion: config.etcdVersion,
-    kubeProxyMode: config.kubeProxyMode,
-    kubeReserved: config.kubeReserved,
-    systemReserved: config.systemReserved,
-    apiServerArgs: config.apiServerArgs,
-    nodeLabels: config.nodeLabels,
-    mirror: config.mirror,
-    registryMirror: config.registryMirror,
-    stage: config.stage,
   };
 }

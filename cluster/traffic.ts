@@ -1,8 +1,8 @@
 /**
- * Which traffic the cluster needs, as data: the rules of its security groups. Nodes name each other by group. Pods have
- * addresses that belong to no group, so pod traffic is named by podCidr, and may reach any port of a node, since a group
- * cannot tell a pod behind a node from the node. Nodes speak to other nodes' pods from their own address in the pod network
- * (the pod-network step sees to that), so between machines nothing is open but what stands here.
+ * Which traffic the cluster needs, as data: the rules of its security groups. Nodes are referred to by group. Pod addresses
+ * belong to no group, so pod traffic is identified by podCidr and may reach any port of a node, because a group cannot tell
+ * a pod behind a node from the node itself. A node reaches the pods of other nodes from its own address in the pod network
+ * (the pod-network step arranges that), so only the rules below are open between machines.
  * @see https://kubernetes.io/docs/reference/networking/ports-and-protocols/
  */
 import { address, cidr, contains, formatCidr } from "./cidr";
@@ -15,9 +15,9 @@ export interface TrafficRule {
   readonly direction: "ingress" | "egress";
   /** The other side: a group, or a network. */
   readonly peer: { readonly group: Group } | { readonly cidr: string };
-  /** All traffic where no port is given. */
+  /** All traffic if undefined. */
   readonly port?: number;
-  /** Last port of a range; the port itself where left out. */
+  /** Last port of a range; a single port if undefined. */
   readonly toPort?: number;
   /** Name of the rule: unique in its group and direction, and its description on AWS. */
   readonly name: string;
@@ -80,15 +80,15 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
       into(group, "api-from-admin", admin, 6443),
       outOf(group, "api-to-control-plane", { group: "control-plane" }, 6443),
     ]),
-    // Nodes go to the control plane through HAProxy, but past a network load balancer, which takes minutes to come.
-    ...machines
-      .filter((group) => group === "balancer")
-      .flatMap((group) => [
-        into(group, "api-from-control-plane", { group: "control-plane" }, 6443),
-        into(group, "api-from-workers", { group: "worker" }, 6443),
-      ]),
+    // Nodes reach the API through HAProxy, but bypass a network load balancer, which takes minutes to come up.
+    ...(spec.balancer
+      ? [
+          into("balancer", "api-from-control-plane", { group: "control-plane" }, 6443),
+          into("balancer", "api-from-workers", { group: "worker" }, 6443),
+        ]
+      : []),
 
-    // Outwards: inside the cluster the receiving side decides; outside of it only what the bootstrap downloads from.
+    // Egress: inside the cluster the receiver decides; outside it, only the sources that the bootstrap downloads from.
     ...(["control-plane", "worker"] as const).flatMap((group) => [
       outOf(group, "vpc", { cidr: spec.vpcCidr }),
       outOf(group, "pods", pods),
@@ -100,14 +100,14 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
 }
 
 /**
- * Where release files, packages and images come from: HTTPS anywhere, the Debian archive's HTTP, and mirrors. No mirror
- * stands in for the Debian archive, whose packages an image may lack.
+ * Where release files, packages and images come from: HTTPS anywhere, HTTP for the Debian archive, and mirrors. The mirrors
+ * do not hold Debian packages, which an image may lack.
  */
 function downloads(spec: ClusterSpec, group: Group): { cidr: string; port: number }[] {
   const sources = [
     { cidr: world, port: 443 },
     { cidr: world, port: 80 },
-    // HAProxy comes as a package: its machine downloads nothing else.
+    // HAProxy is a Debian package, and its machine downloads nothing else.
     ...(group === "balancer" ? [] : [spec.mirror, spec.registryMirror].filter((url) => url !== undefined).map(source)),
   ];
   const unique = [...new Map(sources.map((each) => [`${each.cidr} ${each.port}`, each])).values()];
@@ -115,7 +115,7 @@ function downloads(spec: ClusterSpec, group: Group): { cidr: string; port: numbe
   return unique.filter((each) => !alreadyOpen(each.cidr));
 }
 
-/** A mirror's network and port; a name may stand for any address. */
+/** A mirror's network and port. A host name may resolve to any address. */
 function source(url: string): { cidr: string; port: number } {
   const { hostname, port, protocol } = new URL(url);
   const host = address(hostname);

@@ -1,16 +1,15 @@
 /**
- * Every version that the cluster is made of, where its release files come from, and what proves them: the SHA-256 sums
- * that the origin publishes beside them. URLs are upstream's; a mirror serves the same tree as <mirror>/<host>/<path>.
+ * Every version that the cluster consists of, where its release files come from, and how they are verified: by the SHA-256
+ * sums that their origin publishes. URLs are upstream's; a mirror serves the same tree as <mirror>/<host>/<path>.
  */
+import type { Architecture } from "./instance-types";
 
-export type Architecture = "amd64" | "arm64";
-
-/** Patch releases of Kubernetes 1.36 that were run with the versions below; the newest is the default. */
+/** Patch releases of Kubernetes 1.36 that were tested with the versions below; the newest is the default. */
 export const kubernetesVersions = ["v1.36.1", "v1.36.3"] as const;
-/** Patch releases of etcd 3.6 that were run with them. */
+/** Patch releases of etcd 3.6 that were tested with them. */
 export const etcdVersions = ["v3.6.15", "v3.6.16"] as const;
 
-/** The rest: one version each, changed together with this file. */
+/** Everything else has one version, which is changed here. */
 export const versions = {
   containerd: "2.2.9",
   runc: "1.4.0",
@@ -22,7 +21,7 @@ export const versions = {
 
 /** One file of a release. */
 export interface Release {
-  /** Name of the binary, or of what the archive holds. */
+  /** Name of the binary, or of the contents of the archive. */
   readonly name: ReleaseName;
   readonly url: string;
   /** URL of the SHA-256 sums that the origin publishes: one sum alone, or lines of `<sum>  <file>`. */
@@ -42,7 +41,7 @@ export type ReleaseName =
   | "cni-plugins"
   | "crictl";
 
-/** Programs of a Kubernetes release that a cluster runs, and its client. */
+/** The programs of a Kubernetes release that a cluster runs, and its client. */
 export const kubernetesBinaries = [
   "kube-apiserver",
   "kube-controller-manager",
@@ -56,7 +55,7 @@ const github = (repository: string, tag: string): string => `https://github.com/
 
 /**
  * Every release file of a cluster, by name.
- * @param versionsOf Kubernetes and etcd as the configuration names them, with the leading v.
+ * @param versionsOf versions of Kubernetes and etcd as in the configuration, with the leading v.
  */
 export function releases(
   versionsOf: { readonly kubernetesVersion: string; readonly etcdVersion: string },

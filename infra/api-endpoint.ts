@@ -1,4 +1,4 @@
-/** What the administrator's kubeconfig names: the Elastic IP, a network load balancer, or the HAProxy machine. */
+/** What the administrator's kubeconfig points at: the Elastic IP, a network load balancer, or the HAProxy machine. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterSpec } from "../cluster/spec";
@@ -16,7 +16,7 @@ export interface ApiEndpointArgs {
 const port = 6443;
 
 export class ApiEndpoint extends pulumi.ComponentResource {
-  /** Such as https://203.0.113.7:6443. No node depends on it: nodes go to the control plane by its private addresses. */
+  /** Such as https://203.0.113.7:6443. No node depends on it: nodes use the private addresses of the control plane. */
   readonly url: pulumi.Output<string>;
 
   constructor(name: string, args: ApiEndpointArgs, options?: pulumi.ComponentResourceOptions) {
@@ -29,13 +29,13 @@ export class ApiEndpoint extends pulumi.ComponentResource {
 
   private loadBalancer({ spec, network, securityGroups, machines }: ApiEndpointArgs): pulumi.Output<string> {
     const internal = spec.adminAccess === "private";
-    const tags = { Name: `${spec.name}-api` };
+    const tags = { Name: `${spec.clusterName}-api` };
     const balancer = new aws.lb.LoadBalancer(
       "api",
       {
         loadBalancerType: "network",
         internal,
-        // A zone that has lost its control-plane node still answers, through another zone's.
+        // A zone that has lost its control-plane node is still served, by those of the other zones.
         enableCrossZoneLoadBalancing: true,
         securityGroups: [securityGroups.id("load-balancer")],
         subnetMappings: network.subnetIds.map((subnetId, zone) => ({
@@ -44,7 +44,7 @@ export class ApiEndpoint extends pulumi.ComponentResource {
         })),
         tags,
       },
-      // AWS makes a load balancer that faces the internet only where there is a way to it.
+      // AWS refuses an internet-facing load balancer in a VPC without an internet gateway.
       { parent: this, dependsOn: network.internet },
     );
     const targets = new aws.lb.TargetGroup(
@@ -54,7 +54,7 @@ export class ApiEndpoint extends pulumi.ComponentResource {
         port,
         protocol: "TCP",
         targetType: "instance",
-        // Otherwise a control-plane node that reaches itself through the balancer gets answers from its own address, and waits.
+        // Otherwise a control-plane node that reaches itself through the balancer would see replies from its own address and hang.
         preserveClientIp: "false",
         deregistrationDelay: 15,
         healthCheck: {

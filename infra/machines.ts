@@ -1,12 +1,13 @@
-/** The machines: one EC2 instance each, with its image, its fixed address and the key that proves it is itself. */
+/** The machines: an EC2 instance each, with its image, its fixed address, and a host key that is known beforehand. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { ClusterSpec, Machine } from "../cluster/spec";
-import { architecture } from "../cluster/instance-types";
+import type { SshKey } from "../cluster/config";
+import type { Architecture } from "../cluster/instance-types";
+import type { Machine } from "../cluster/shape";
+import { type ClusterSpec, firstController } from "../cluster/spec";
 import type { Network } from "./network";
 import type { SecurityGroups } from "./security-groups";
-import type { SshKey } from "../cluster/config/ssh-key";
 import { renderUserData } from "./user-data";
 
 /** User of Debian's images on EC2, who may become root without a password. */
@@ -18,7 +19,7 @@ export interface MachinesArgs {
   readonly spec: ClusterSpec;
   readonly network: Network;
   readonly securityGroups: SecurityGroups;
-  /** The user's own key; one is made where there is none. */
+  /** The user's own key; without it, one is created. */
   readonly sshKey?: SshKey;
 }
 
@@ -28,7 +29,7 @@ export interface RunningMachine {
   readonly instance: aws.ec2.Instance;
   /** Public key of its SSH server, in OpenSSH's one-line form. */
   readonly hostKey: pulumi.Output<string>;
-  /** Address that is dialled for SSH, by adminAccess. */
+  /** Address that is dialled for SSH: public or private, by adminAccess. */
   readonly sshHost: pulumi.Output<string>;
   readonly publicIp: pulumi.Output<string>;
 }
@@ -49,7 +50,7 @@ export class Machines extends pulumi.ComponentResource {
 
     this.all = spec.machines.map((machine): RunningMachine => {
       const hostKey = new tls.PrivateKey(`${machine.name}-host`, { algorithm: "ED25519" }, { parent: this });
-      const instance = this.instance(machine, args, keyPair, image(machine.instanceType), hostKey);
+      const instance = this.instance(machine, args, keyPair, image(machine.architecture), hostKey);
       if (machine.podCidr) args.network.routePods(machine, machine.podCidr, instance);
       const publicIp = machine === holder(spec) ? this.associate(args.network.elasticIp, instance) : instance.publicIp;
       return {
@@ -63,7 +64,7 @@ export class Machines extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  /** The running machine of this name. @throws where there is none. */
+  /** The running machine of this name. @throws if there is none. */
   get(name: string): RunningMachine {
     const found = this.all.find(({ machine }) => machine.name === name);
     if (!found) throw new Error(`there is no machine ${name}`);
@@ -87,13 +88,13 @@ export class Machines extends pulumi.ComponentResource {
         instanceType: machine.instanceType,
         subnetId: network.subnetIds[machine.zone] as pulumi.Output<string>,
         privateIp: machine.privateIp,
-        // Asked for by the machine, not by the subnet, whose attribute the provider waits ten seconds for.
+        // Requested by the machine rather than by the subnet, because the provider waits ten seconds for that attribute.
         associatePublicIpAddress: true,
-        vpcSecurityGroupIds: securityGroups.of(machine),
+        vpcSecurityGroupIds: [securityGroups.id(machine.role)],
         keyName: keyPair.keyName,
         // A node carries its pods' packets, whose addresses are not its own.
         sourceDestCheck: machine.podCidr === undefined,
-        // One hop: pods, which are a hop further, cannot read the user data and the host key in it.
+        // Pods are one hop further away, so a limit of one keeps them from reading the user data and the host key in it.
         metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
         rootBlockDevice: {
           volumeType: "gp3",
@@ -107,8 +108,8 @@ export class Machines extends pulumi.ComponentResource {
       {
         parent: this,
         dependsOn: network.internet,
-        // A machine keeps what it was born with: a newer image or another wording of the user data replaces none, and
-        // neither does having no public address while it is stopped.
+        // Never replace a machine because a newer image exists, the user data was reworded, or it has no public address
+        // while it is stopped.
         ignoreChanges: ["ami", "userDataBase64", "associatePublicIpAddress"],
         replacementTrigger: hostKey.publicKeyOpenssh,
         // Its successor takes the same private address.
@@ -122,30 +123,29 @@ export class Machines extends pulumi.ComponentResource {
     return { publicKey: key.publicKeyOpenssh.apply((text) => text.trim()), privateKey: key.privateKeyOpenssh };
   }
 
-  /** The newest Debian 13 image for an instance type's architecture; asked for once per architecture. */
-  private images(): (instanceType: string) => pulumi.Output<string> {
-    const found = new Map<string, pulumi.Output<string>>();
-    return (instanceType) => {
-      const arch = architecture(instanceType) ?? "amd64";
-      const known = found.get(arch);
+  /** The newest Debian 13 image for an architecture, looked up once per architecture. */
+  private images(): (architecture: Architecture) => pulumi.Output<string> {
+    const found = new Map<Architecture, pulumi.Output<string>>();
+    return (architecture) => {
+      const known = found.get(architecture);
       if (known) return known;
       const image = aws.ec2.getAmiOutput(
         {
           owners: [debian],
           mostRecent: true,
           filters: [
-            { name: "name", values: [`debian-13-${arch}-*`] },
+            { name: "name", values: [`debian-13-${architecture}-*`] },
             { name: "state", values: ["available"] },
           ],
         },
         { parent: this },
       ).id;
-      found.set(arch, image);
+      found.set(architecture, image);
       return image;
     };
   }
 
-  /** Gives the Elastic IP to an instance, and answers it once that is so: AWS drops the address that it had before. */
+  /** Gives the Elastic IP to an instance and returns it once that is done: AWS drops the address that it had before. */
   private associate(elasticIp: aws.ec2.Eip, instance: aws.ec2.Instance): pulumi.Output<string> {
     const association = new aws.ec2.EipAssociation(
       "api",
@@ -157,5 +157,5 @@ export class Machines extends pulumi.ComponentResource {
   }
 }
 
-/** The machine that holds the Elastic IP: the balancer where there is one, otherwise the first control-plane node. */
-export const holder = ({ balancer, controllers }: ClusterSpec): Machine => balancer ?? (controllers[0] as Machine);
+/** The machine that holds the Elastic IP: the balancer if the cluster has one, otherwise the first control-plane node. */
+export const holder = (spec: ClusterSpec): Machine => spec.balancer ?? firstController(spec);

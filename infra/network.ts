@@ -1,7 +1,8 @@
-/** The network: a VPC with a subnet per zone, a way to the internet, and a route to every node's pods. */
+/** The network: a VPC with a subnet per zone, an internet gateway, and a route to every node's pods. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterSpec, Machine } from "../cluster/spec";
+import type { Machine } from "../cluster/shape";
+import type { ClusterSpec } from "../cluster/spec";
 
 export interface NetworkArgs {
   readonly spec: ClusterSpec;
@@ -9,21 +10,21 @@ export interface NetworkArgs {
 
 export class Network extends pulumi.ComponentResource {
   readonly vpcId: pulumi.Output<string>;
-  /** One subnet per zone, in the order of the zones. */
+  /** A subnet per zone, in the order of the zones. */
   readonly subnetIds: readonly pulumi.Output<string>[];
-  /** The cluster's public address: it stays when the machine that holds it is replaced, and when the API endpoint changes. */
+  /** The cluster's public address. It outlives the machine that holds it, and a change of the API endpoint. */
   readonly elasticIp: aws.ec2.Eip;
-  /** The way to the internet; a machine that starts before it exists finds nothing to download. */
+  /** The route to the internet. A machine that starts before it exists cannot download anything. */
   readonly internet: aws.ec2.Route;
   private readonly routeTable: aws.ec2.RouteTable;
 
   constructor(name: string, { spec }: NetworkArgs, options?: pulumi.ComponentResourceOptions) {
     super("lab:infra:Network", name, {}, options);
-    const tags = (what: string) => ({ Name: `${spec.name}-${what}` });
+    const tags = (what: string) => ({ Name: `${spec.clusterName}-${what}` });
 
     const vpc = new aws.ec2.Vpc(
       "vpc",
-      { cidrBlock: spec.vpcCidr, enableDnsSupport: true, enableDnsHostnames: true, tags: { Name: spec.name } },
+      { cidrBlock: spec.vpcCidr, enableDnsSupport: true, enableDnsHostnames: true, tags: { Name: spec.clusterName } },
       { parent: this },
     );
     this.vpcId = vpc.id;
@@ -50,7 +51,7 @@ export class Network extends pulumi.ComponentResource {
           availabilityZone: zones.apply((names) => names[zone] as string),
           tags: tags(`subnet-${zone}`),
         },
-        // A zone that AWS adds or renames later must not move a subnet with machines in it.
+        // A zone that AWS adds or renames later must not move a subnet that has machines in it.
         { parent: this, ignoreChanges: ["availabilityZone"] },
       );
       new aws.ec2.RouteTableAssociation(
@@ -61,7 +62,7 @@ export class Network extends pulumi.ComponentResource {
       return subnet.id;
     });
 
-    // What nobody chose a group for belongs to the VPC's default group, which must open nothing.
+    // Anything created without a group gets the VPC's default group, which must open nothing.
     new aws.ec2.DefaultSecurityGroup(
       "default",
       { vpcId: vpc.id, ingress: [], egress: [], tags: tags("default") },

@@ -1,11 +1,11 @@
-/** The provider of AWS: always named, never the one that the environment happens to give. */
+/** The AWS provider: explicit, so that the ambient AWS environment is never used by accident. */
 import * as aws from "@pulumi/aws";
 
 export interface ProviderArgs {
   readonly region: string;
-  /** URL of an EC2-compatible API to use in AWS's place. */
+  /** URL of an EC2-compatible API to use instead of AWS. */
   readonly endpoint?: string;
-  /** Tags of everything that can have tags. */
+  /** Tags of every resource that can have tags. */
   readonly tags: Readonly<Record<string, string>>;
 }
 

@@ -1,7 +1,7 @@
-/** The security groups, and the rules of traffic.ts in them. */
+/** The security groups, with the rules of cluster/traffic.ts. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterSpec, Machine } from "../cluster/spec";
+import type { ClusterSpec } from "../cluster/spec";
 import type { Network } from "./network";
 import { type Group, groups, type TrafficRule, trafficRules } from "../cluster/traffic";
 
@@ -15,7 +15,7 @@ export class SecurityGroups extends pulumi.ComponentResource {
 
   constructor(name: string, { spec, network }: SecurityGroupsArgs, options?: pulumi.ComponentResourceOptions) {
     super("lab:infra:SecurityGroups", name, {}, options);
-    // Names are made by Pulumi: a group that an interrupted run left behind must not stand in the way of the next.
+    // Pulumi generates the names, so that a group left behind by an interrupted run does not get in the way of the next.
     this.groups = new Map(
       groups(spec).map((group) => [
         group,
@@ -23,9 +23,9 @@ export class SecurityGroups extends pulumi.ComponentResource {
           group,
           {
             vpcId: network.vpcId,
-            description: `${group} of ${spec.name}`,
+            description: `${group} of ${spec.clusterName}`,
             revokeRulesOnDelete: true,
-            tags: { Name: `${spec.name}-${group}` },
+            tags: { Name: `${spec.clusterName}-${group}` },
           },
           { parent: this },
         ),
@@ -35,16 +35,11 @@ export class SecurityGroups extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  /** Id of a group. @throws where a cluster of this shape does not have it. */
+  /** Id of a group. @throws if a cluster of this shape does not have it. */
   id(group: Group): pulumi.Output<string> {
     const found = this.groups.get(group);
     if (!found) throw new Error(`there is no security group ${group}`);
     return found.id;
-  }
-
-  /** Ids of the groups that a machine belongs to. */
-  of({ role }: Machine): pulumi.Output<string>[] {
-    return [this.id(role)];
   }
 
   private rule({ group, direction, name, peer, port, toPort = port }: TrafficRule): void {
@@ -56,7 +51,7 @@ export class SecurityGroups extends pulumi.ComponentResource {
       tags: { Name: `${group}-${name}` },
     };
     const Rule = direction === "ingress" ? aws.vpc.SecurityGroupIngressRule : aws.vpc.SecurityGroupEgressRule;
-    // One of two equal rules would be refused while the other still stands.
+    // AWS refuses a rule that equals an existing one, so the old rule has to go first.
     new Rule(`${group}-${name}`, args, { parent: this, deleteBeforeReplace: true });
   }
 }

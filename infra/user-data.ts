@@ -1,15 +1,15 @@
-/** What cloud-init does at a machine's first boot, and nothing else: a name, and the key of its SSH server. */
+/** What cloud-init does at the first boot of a machine, and nothing more: set its name and install its SSH host key. */
 
 export interface UserDataArgs {
   readonly hostname: string;
-  /** ED25519 host key in OpenSSH's form. The whole text is as secret as this. */
+  /** ED25519 host key in OpenSSH format. The whole text is as secret as this key. */
   readonly privateKey: string;
   readonly publicKey: string;
 }
 
 /**
- * Renders the user data. The planted key is the machine's only one, so that an SSH client verifies the machine from its
- * first connection. Debian's images write /etc/hosts anew at every boot unless told not to; the bootstrap keeps names there.
+ * Renders the user data. The installed key is the machine's only host key, so that an SSH client can verify the machine from
+ * the first connection. Debian's images rewrite /etc/hosts at every boot by default; the bootstrap keeps names there.
  * https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh
  */
 export const renderUserData = ({ hostname, privateKey, publicKey }: UserDataArgs): string => `#cloud-config

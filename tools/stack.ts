@@ -5,6 +5,7 @@
 import { type Config, formatFaults, parseConfig, type RawConfig } from "../cluster/config";
 import { completeConfig } from "../cluster/config/complete";
 import { UserError } from "../lib/errors";
+import { readSshKey } from "../lib/ssh-key";
 import { stackDir } from "./places";
 import {
   committedFile,
@@ -74,7 +75,7 @@ export class Stack {
   }
 
   private check(): Config {
-    const parsed = parseConfig(this.raw, { stack: this.name, secretKeys: this.secretKeys });
+    const parsed = parseConfig(this.raw, { stack: this.name, secretKeys: this.secretKeys, readSshKey });
     if ("faults" in parsed) throw new UserError(formatFaults(parsed.faults, this.name));
     return parsed.config;
   }

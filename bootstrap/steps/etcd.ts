@@ -1,39 +1,38 @@
-/** etcd, one stacked member on every control-plane machine. */
-import type { ClusterSpec, Machine } from "../../cluster/spec";
-import { commonVariables, controllerLines, releaseLines } from "./machine";
-import type { SecretFile, Step } from "../step";
-import { asset, unitFile } from "../files";
+/** etcd: a member on every control-plane machine. */
+import type { MaterialKey } from "../../cluster/material";
+import { type SecretFile, unitFile } from "../files";
+import { controllerLines } from "../parts";
+import { defineStep, everyController } from "../step";
+import { machine } from "./machine";
 
-/** A file under /etc/etcd, by the series' name for it, for the user etcd alone. */
-const etcdFile = (name: string, source: string): SecretFile => ({
+/** A file in /etc/etcd, under the name that the series gives it, for the user etcd only. */
+const etcdFile = (name: string, source: MaterialKey): SecretFile => ({
   path: `/etc/etcd/${name}.pem`,
   mode: "0600",
   owner: "etcd:etcd",
   source,
 });
 
-export function etcdStep(spec: ClusterSpec, machine: Machine): Step {
-  return {
-    name: "etcd",
-    stage: "etcd",
-    machine,
-    variables: {
-      ...commonVariables(machine),
-      ETCD_VERSION: spec.etcdVersion,
-      CONTROLLERS: controllerLines(spec),
-      MIRROR: spec.mirror ?? "",
-      RELEASES: releaseLines(spec, machine, ["etcd"]),
-    },
-    facts: {},
+export const etcd = defineStep({
+  name: "etcd",
+  title: "etcd",
+  stage: "etcd",
+  on: everyController,
+  work: (spec, controller) => ({
+    variables: { ETCD_VERSION: spec.etcdVersion, CONTROLLERS: controllerLines(spec) },
+    releases: ["etcd"],
     files: [
-      unitFile("etcd.service", { NODE_NAME: machine.name, PRIVATE_IP: machine.privateIp, CLUSTER_NAME: spec.name }),
+      unitFile("etcd.service", {
+        NODE_NAME: controller.name,
+        PRIVATE_IP: controller.privateIp,
+        CLUSTER_NAME: spec.clusterName,
+      }),
     ],
     secrets: [
       etcdFile("etcd-ca", "etcd-ca/cert"),
-      etcdFile("etcd", `etcd/${machine.name}/cert`),
-      etcdFile("etcd-key", `etcd/${machine.name}/key`),
+      etcdFile("etcd", `etcd/${controller.name}/cert`),
+      etcdFile("etcd-key", `etcd/${controller.name}/key`),
     ],
-    script: asset("scripts/steps/etcd.sh"),
-    after: [`machine@${machine.name}`],
-  };
-}
+    after: [machine.at(controller)],
+  }),
+});

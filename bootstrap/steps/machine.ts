@@ -1,21 +1,25 @@
-/** What every machine is prepared for: its name, its neighbours, its kernel, and downloads that start early. */
-import type { ClusterSpec, Machine, Role } from "../../cluster/spec";
-import type { Step } from "../step";
-import { asset, publicFile } from "../files";
-import { type Release, type ReleaseName, releases } from "../../cluster/versions";
+/** What every machine needs first: its name, its neighbours, its kernel settings, and downloads that start early. */
+import type { Machine, Role } from "../../cluster/shape";
+import type { ClusterSpec } from "../../cluster/spec";
+import type { ReleaseName } from "../../cluster/versions";
+import { asset, fileFrom, publicFile, type StepFile } from "../files";
+import { libraryDirectory } from "../places";
+import { releaseLines } from "../releases";
+import { defineStep, everyMachine } from "../step";
 
-/** Where the scripts of every step live on a machine. */
-export const libraryDirectory = "/usr/local/lib/kubernetes-from-scratch";
-const libraryFiles = ["library", "releases", "units", "cluster", "run-step", "prefetch"];
+/** Shell files that are installed on every machine, from scripts/lib/. */
+const library = ["library", "releases", "units", "cluster", "run-step", "prefetch"];
 
-const architectureOf = {
-  "control-plane": "controlPlane",
-  worker: "worker",
-  balancer: "balancer",
-} as const satisfies Record<Role, keyof ClusterSpec["architecture"]>;
+/** Files for the control plane only: what its library needs in addition, and tools to recover etcd with. */
+const controlPlaneFiles: readonly StepFile[] = [
+  publicFile(`${libraryDirectory}/etcd-membership.sh`, asset("scripts/lib/etcd-membership.sh")),
+  ...["announce-empty.py", "restore-etcd.sh"].map((name) =>
+    publicFile(`${libraryDirectory}/${name}`, asset(`scripts/tools/${name}`), "0755"),
+  ),
+];
 
-/** What a role downloads, in the order in which its steps want it. */
-const releaseOrder: Record<Role, readonly ReleaseName[]> = {
+/** What a role downloads, in the order in which its steps need it. */
+const downloads: Record<Role, readonly ReleaseName[]> = {
   "control-plane": [
     ...(["etcd", "containerd", "runc", "cni-plugins", "crictl"] as const),
     ...(["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy"] as const),
@@ -24,49 +28,22 @@ const releaseOrder: Record<Role, readonly ReleaseName[]> = {
   balancer: [],
 };
 
-/** Lines of "name url checksum", as the scripts read them. */
-export function releaseLines(spec: ClusterSpec, machine: Machine, names: readonly ReleaseName[]): string {
-  const all = releases(spec, spec.architecture[architectureOf[machine.role]]);
-  return names
-    .map((name) => all[name])
-    .map(({ name, url, checksum }: Release) => `${name} ${url} ${checksum}`)
-    .join("\n");
-}
-
-/** Lines of "name address" of the control-plane machines. */
-export const controllerLines = (spec: ClusterSpec): string =>
-  spec.controllers.map(({ name, privateIp }) => `${name} ${privateIp}`).join("\n");
-
-/** Variables that every step of a machine has. */
-export const commonVariables = (machine: Machine): Record<string, string> => ({
-  NODE_NAME: machine.name,
-  PRIVATE_IP: machine.privateIp,
-});
-
 /** Lines of "command package": what a Debian image may lack. */
 const packages = (role: Role): string =>
   [
-    ["curl", "curl"],
-    ["python3", "python3"],
-    ["openssl", "openssl"],
-    ["update-ca-certificates", "ca-certificates"],
-    ["sysctl", "procps"],
-    ["modprobe", "kmod"],
-    ["ip", "iproute2"],
-    ...(role === "balancer"
-      ? [["haproxy", "haproxy"]]
-      : [
-          ["iptables", "iptables"],
-          ["nft", "nftables"],
-          ["conntrack", "conntrack"],
-        ]),
-  ]
-    .map((line) => line.join(" "))
-    .join("\n");
+    "curl curl",
+    "python3 python3",
+    "openssl openssl",
+    "update-ca-certificates ca-certificates",
+    "sysctl procps",
+    "modprobe kmod",
+    "ip iproute2",
+    ...(role === "balancer" ? ["haproxy haproxy"] : ["iptables iptables", "nft nftables", "conntrack conntrack"]),
+  ].join("\n");
 
 /**
- * The machine itself, those that others depend on and the API server's name, as lines of /etc/hosts. Not the workers: an
- * added one would change every machine.
+ * Lines of /etc/hosts: the machine itself, those that others depend on, and the name of the API server. Not the workers,
+ * because adding one would then change every machine.
  */
 const hostNames = (spec: ClusterSpec, machine: Machine): string =>
   [
@@ -76,52 +53,39 @@ const hostNames = (spec: ClusterSpec, machine: Machine): string =>
     ...spec.apiAddresses.map((address) => `${address} ${spec.apiName}`),
   ].join("\n");
 
-/** The first step of every machine. */
-export function machineStep(spec: ClusterSpec, machine: Machine): Step {
-  const { role } = machine;
-  const library = libraryFiles.map((name) =>
-    publicFile(`${libraryDirectory}/${name}.sh`, asset(`scripts/lib/${name}.sh`)),
-  );
-  const etcd =
-    role === "control-plane"
-      ? ["announce-empty.py", "restore-etcd.sh"].map((name) =>
-          publicFile(`${libraryDirectory}/${name}`, asset(`scripts/tools/${name}`), "0755"),
-        )
-      : [];
-  const kernel =
-    role === "balancer"
-      ? []
-      : [
-          publicFile("/etc/modules-load.d/kubernetes.conf", "overlay\nbr_netfilter\nnf_conntrack\n"),
-          publicFile("/etc/sysctl.d/99-kubernetes.conf", asset("configs/sysctl.conf")),
-          publicFile("/etc/systemd/logind.conf.d/zz-kubernetes.conf", asset("configs/logind.conf")),
-        ];
-  return {
-    name: "machine",
-    stage: "machines",
-    machine,
+/** Kernel settings, for machines that run pods. */
+const kernelFiles = (role: Role): readonly StepFile[] =>
+  role === "balancer"
+    ? []
+    : [
+        publicFile("/etc/modules-load.d/kubernetes.conf", "overlay\nbr_netfilter\nnf_conntrack\n"),
+        fileFrom("configs/sysctl.conf", "/etc/sysctl.d/99-kubernetes.conf"),
+        fileFrom("configs/logind.conf", "/etc/systemd/logind.conf.d/zz-kubernetes.conf"),
+      ];
+
+export const machine = defineStep({
+  name: "machine",
+  title: "Prepare the machines",
+  stage: "machines",
+  on: everyMachine,
+  work: (spec, machine) => ({
     variables: {
-      ...commonVariables(machine),
-      NODE_ROLE: role,
+      NODE_ROLE: machine.role,
       HOST_NAMES: hostNames(spec, machine),
-      PACKAGES: packages(role),
+      PACKAGES: packages(machine.role),
       MIRROR: spec.mirror ?? "",
     },
-    facts: {},
     files: [
-      ...library,
-      ...etcd,
-      ...kernel,
-      publicFile("/etc/systemd/timesyncd.conf.d/amazon.conf", asset("configs/timesyncd.conf")),
-      publicFile("/etc/kubernetes-from-scratch/releases", `${releaseLines(spec, machine, releaseOrder[role])}\n`),
-      // cloud-init would write the hosts file anew at every boot
+      ...library.map((name) => publicFile(`${libraryDirectory}/${name}.sh`, asset(`scripts/lib/${name}.sh`))),
+      ...(machine.role === "control-plane" ? controlPlaneFiles : []),
+      ...kernelFiles(machine.role),
+      fileFrom("configs/timesyncd.conf", "/etc/systemd/timesyncd.conf.d/amazon.conf"),
+      publicFile("/etc/kubernetes-from-scratch/releases", `${releaseLines(spec, machine, downloads[machine.role])}\n`),
+      // cloud-init would rewrite the hosts file at every boot
       publicFile(
         "/etc/cloud/cloud.cfg.d/99-kubernetes-from-scratch.cfg",
         "manage_etc_hosts: false\npreserve_hostname: true\n",
       ),
     ],
-    secrets: [],
-    script: asset("scripts/steps/machine.sh"),
-    after: [],
-  };
-}
+  }),
+});

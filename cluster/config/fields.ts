@@ -1,19 +1,16 @@
 /**
- * Every configuration key by itself: how its text is read and what is wrong with it. Types, defaults and descriptions for
- * the user are in Pulumi.yaml; rules between keys are in config-rules.ts.
+ * Every configuration key by itself: how its text is read, and what can be wrong with it. Types, defaults and descriptions
+ * for the user are in Pulumi.yaml; rules between keys are in rules.ts.
  */
 import { Region } from "@pulumi/aws/types/enums";
-import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { etcdVersions, kubernetesVersions } from "../versions";
 import { address, parseCidr, size } from "../cidr";
-import { apiEndpointKinds, stages } from "../spec";
+import { adminAccesses, apiEndpointKinds, kubeProxyModes, maxWorkers, stages } from "../shape";
+import { leafValidityHours } from "../validity";
+import { didYouMean } from "./did-you-mean";
 import { architecture, tooSmall } from "../instance-types";
 import { ownedFlags } from "./owned-flags";
-import { readSshKey } from "./ssh-key";
-
-/** Days before a certificate's end from which every `up` warns. */
-export const expiryWarningDays = 60;
 
 /** A problem with a value; thrown by a reader, caught by `field`. */
 class Problem extends Error {
@@ -41,18 +38,12 @@ const field = <T>(read: (text: string) => T) =>
 const optional = <T>(read: (text: string) => T) =>
   field((text): T | undefined => (text === "" ? undefined : read(text)));
 
-/** "did you mean …?" where one of the words is near, otherwise an empty string. */
-export function didYouMean(text: string, words: readonly string[]): string {
-  const near = closest(text.toLowerCase(), [...words]);
-  return distance(text.toLowerCase(), near) <= Math.max(2, near.length / 3) ? ` Did you mean ${near}?` : "";
-}
-
 const oneOf =
   <const T extends string>(words: readonly T[]) =>
   (text: string): T => {
     const found = words.find((word) => word === text);
     if (found === undefined)
-      throw new Problem("is not a choice.", `Choose ${words.join(", ")}.${didYouMean(text, words)}`);
+      throw new Problem("is not one of the allowed values.", `Choose ${words.join(", ")}.${didYouMean(text, words)}`);
     return found;
   };
 
@@ -73,7 +64,7 @@ const network =
   (text: string): string => {
     const parsed = parseCidr(text);
     if (typeof parsed === "string")
-      throw new Problem(`is no usable network: ${parsed}.`, `Set a network such as ${example}.`);
+      throw new Problem(`is not a valid network: ${parsed}.`, `Set a network such as ${example}.`);
     if (parsed.prefix < least || parsed.prefix > most)
       throw new Problem(`is a /${parsed.prefix}.`, `Use a network from /${least} to /${most}, such as ${example}.`);
     return text;
@@ -81,12 +72,12 @@ const network =
 
 function adminCidr(text: string): string {
   const remedy =
-    'Name the network that you come from: pulumi config set adminCidr "$(curl -s https://checkip.amazonaws.com)/32"';
-  if (text === "") throw new Problem("is not set; without it nobody may reach SSH and the API.", remedy);
-  if (text.includes(":")) throw new Problem("is an IPv6 network; the cluster has IPv4 alone.", remedy);
-  if (address(text)) throw new Problem("is an address, not a network.", `For this one address write ${text}/32.`);
+    'Set the network that you connect from: pulumi config set adminCidr "$(curl -s https://checkip.amazonaws.com)/32"';
+  if (text === "") throw new Problem("is not set; without it, nobody can reach SSH or the API.", remedy);
+  if (text.includes(":")) throw new Problem("is an IPv6 network; the cluster is IPv4 only.", remedy);
+  if (address(text)) throw new Problem("is an address, not a network.", `For this single address, write ${text}/32.`);
   const parsed = parseCidr(text);
-  if (typeof parsed === "string") throw new Problem(`is no usable network: ${parsed}.`, remedy);
+  if (typeof parsed === "string") throw new Problem(`is not a valid network: ${parsed}.`, remedy);
   if (size(parsed) > 2 ** 24) throw new Problem("opens SSH and the API to the world.", remedy);
   return text;
 }
@@ -94,7 +85,7 @@ function adminCidr(text: string): string {
 function instanceType(text: string): string {
   if (!architecture(text))
     throw new Problem(
-      "is no instance type for which Debian has an amd64 or arm64 image.",
+      "is not an instance type for which Debian publishes an amd64 or arm64 image.",
       "Use a type such as t3.medium (amd64) or t4g.medium (arm64).",
     );
   if (tooSmall(text))
@@ -106,11 +97,11 @@ function region(text: string): string {
   const regions = Object.values(Region) as string[];
   if (/^(cn|us-gov|us-iso[a-z]*|eu-isoe)-/.test(text))
     throw new Problem(
-      "is in a partition of AWS of its own, where Debian publishes no image by the same owner.",
+      "is in a separate AWS partition, in which Debian does not publish images under the same account.",
       "Choose a commercial region.",
     );
   if (!regions.includes(text))
-    throw new Problem("is no region of AWS.", `Set a region such as ap-southeast-1.${didYouMean(text, regions)}`);
+    throw new Problem("is not an AWS region.", `Set a region such as ap-southeast-1.${didYouMean(text, regions)}`);
   return text;
 }
 
@@ -121,7 +112,7 @@ function clusterName(text: string): string {
   if (!isLabel(text) || text.length > 32)
     throw new Problem(
       "is not a DNS label (RFC 1123) of at most 32 characters.",
-      "Use lower-case letters, digits and hyphens, a letter or digit at both ends: pulumi config set clusterName my-lab",
+      "Use lower-case letters, digits and hyphens, starting and ending with a letter or digit: pulumi config set clusterName my-lab",
     );
   return text;
 }
@@ -132,8 +123,8 @@ const version =
     const choices = `Choose ${known.join(", ")}.`;
     if (!/^v\d+\.\d+\.\d+$/.test(text)) throw new Problem("is not a version in the form v1.2.3.", choices);
     if (!text.startsWith(`${minor}.`))
-      throw new Problem(`is outside ${minor}.x, which is what the units and flags are written for.`, choices);
-    if (!known.includes(text)) throw new Problem("is not among the versions that were tested together.", choices);
+      throw new Problem(`is outside ${minor}.x, for which the units and flags are written.`, choices);
+    if (!known.includes(text)) throw new Problem("is not one of the versions that were tested together.", choices);
     return text;
   };
 
@@ -156,7 +147,7 @@ function json(text: string): Record<string, unknown> {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new Problem(
-      "is not a set of keys and values.",
+      "is not a map of keys to values.",
       "Set one key at a time: pulumi config set --path 'kubeReserved.cpu' 100m",
     );
   return value as Record<string, unknown>;
@@ -172,12 +163,12 @@ function reservation(text: string): { cpu?: string; memory?: string } {
     const quantity = quantities[key as keyof typeof quantities];
     if (!quantity)
       throw new Problem(
-        `has no "${key}" to reserve.`,
-        `Reserve cpu and memory.${didYouMean(key, Object.keys(quantities))}`,
+        `has the key "${key}", which cannot be reserved.`,
+        `Only cpu and memory can be reserved.${didYouMean(key, Object.keys(quantities))}`,
       );
     if (!quantity.form.test(String(value)))
       throw new Problem(
-        `reserves ${key} "${String(value)}", which is no quantity.`,
+        `reserves ${key} "${String(value)}", which is not a quantity.`,
         `Write ${key} like ${quantity.example}.`,
       );
     return [key, String(value)];
@@ -189,17 +180,20 @@ function apiServerArgs(text: string): Record<string, string> {
   const entries = Object.entries(json(text)).map(([flag, value]): [string, string] => {
     if (flag.startsWith("-")) throw new Problem(`writes ${flag} with dashes.`, `Write ${flag.replace(/^-+/, "")}.`);
     if (!/^[a-z][a-z0-9-]*$/.test(flag))
-      throw new Problem(`has "${flag}", which is no flag's name.`, "Flags are lower-case words and hyphens.");
+      throw new Problem(
+        `has "${flag}", which is not a valid flag name.`,
+        "Flag names are lower-case words joined by hyphens.",
+      );
     const owner = ownedFlags[flag];
     if (owner) throw new Problem(`sets ${flag}, which the program sets itself: ${owner}`, `Remove ${flag}.`);
     if (!["string", "number", "boolean"].includes(typeof value) || /[\n\r]/.test(String(value)))
       throw new Problem(
         `gives ${flag} a value that is not one line of text.`,
-        "Write lists with commas, as on a command line.",
+        "Write lists separated by commas, as on a command line.",
       );
     if (flag === "enable-admission-plugins" && !String(value).split(",").includes("NodeRestriction"))
       throw new Problem(
-        "enables admission plugins without NodeRestriction, which keeps a kubelet to its own node.",
+        "enables admission plugins without NodeRestriction, which limits a kubelet to its own node.",
         `Write NodeRestriction,${String(value)}.`,
       );
     return [flag, String(value)];
@@ -211,15 +205,15 @@ function nodeLabels(text: string): Record<string, string> {
   const entries = Object.entries(json(text)).map(([key, value]): [string, string] => {
     const [name = "", prefix] = key.split("/").reverse();
     if (!/^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(name) || key.split("/").length > 2)
-      throw new Problem(`has "${key}", which is no label's key.`, "Write it like example.org/disk or tier.");
+      throw new Problem(`has "${key}", which is not a valid label key.`, "Write it like example.org/disk or tier.");
     if (prefix !== undefined && !prefix.split(".").every(isLabel))
-      throw new Problem(`has "${key}", whose prefix is no DNS name.`, "Write it like example.org/disk.");
+      throw new Problem(`has "${key}", whose prefix is not a DNS name.`, "Write it like example.org/disk.");
     if (prefix && /(^|\.)(kubernetes|k8s)\.io$/.test(prefix))
-      throw new Problem(`sets ${key}, a label that Kubernetes keeps for itself.`, "Use a prefix of your own.");
+      throw new Problem(`sets ${key}, a label that is reserved for Kubernetes.`, "Use your own prefix.");
     if (!/^([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$/.test(String(value)))
       throw new Problem(
-        `gives ${key} the value "${String(value)}", which no label may have.`,
-        "Use at most 63 letters, digits, hyphens, dots.",
+        `gives ${key} the value "${String(value)}", which is not a valid label value.`,
+        "Use at most 63 letters, digits, hyphens and dots.",
       );
     return [key, String(value)];
   });
@@ -229,47 +223,40 @@ function nodeLabels(text: string): Record<string, string> {
 function encryptionKey(text: string): string {
   const bytes = Buffer.from(text, "base64");
   if (bytes.toString("base64") !== text)
-    throw new Problem("is not base64.", "Make one: head -c 32 /dev/urandom | base64");
+    throw new Problem("is not base64.", "Create one: head -c 32 /dev/urandom | base64");
   if (bytes.length !== 32)
     throw new Problem(
       `is ${bytes.length} bytes long; secretbox takes 32.`,
-      "Make one: head -c 32 /dev/urandom | base64",
+      "Create one: head -c 32 /dev/urandom | base64",
     );
   return text;
 }
-
-function sshPrivateKeyFile(text: string) {
-  const key = readSshKey(text);
-  if ("fault" in key) throw new Problem(`${key.fault}.`, key.remedy);
-  return key;
-}
-
-const validity = { least: expiryWarningDays * 24, most: 10 * 365 * 24 };
 
 /** Every key of the configuration, in the order of Pulumi.yaml. */
 export const fields = {
   region: field(region),
   zones: field((text) => {
     if (!["1", "3"].includes(text))
-      throw new Problem("is not a number of zones that the network is laid out for.", "Set 1 or 3.");
+      throw new Problem("must be 1 or 3: the network is laid out for one zone or for three.", "Set 1 or 3.");
     return Number(text);
   }),
   controlPlaneCount: field((text) => {
     if (text === "2")
-      throw new Problem(
-        "makes an etcd that stops as soon as either node does, so it is worse than one.",
-        "Set 1 or 3.",
-      );
+      throw new Problem("is worse than 1: etcd on two nodes stops as soon as either of them does.", "Set 1 or 3.");
     if (!["1", "3"].includes(text))
-      throw new Problem("is not a number of control-plane nodes that etcd forms a useful quorum of.", "Set 1 or 3.");
+      throw new Problem("must be 1 or 3, the sizes at which etcd forms a useful quorum here.", "Set 1 or 3.");
     return Number(text);
   }),
-  workerCount: field(integer(1, 233, "is not a number of workers that the subnets have addresses for.")),
+  workerCount: field(integer(1, maxWorkers, "is out of range: the subnets have no addresses for that many workers.")),
   controlPlaneInstanceType: field(instanceType),
   workerInstanceType: field(instanceType),
   balancerInstanceType: field(instanceType),
   rootVolumeGiB: field(
-    integer(10, 16384, "is no usable size: image, container images and logs need 10 GiB, and gp3 ends at 16384."),
+    integer(
+      10,
+      16384,
+      "is out of range: the image, container images and logs need 10 GiB, and gp3 volumes end at 16384.",
+    ),
   ),
   clusterName: field(clusterName),
   vpcCidr: field(network(16, 28, "10.0.0.0/16")),
@@ -281,14 +268,14 @@ export const fields = {
     return text;
   }),
   adminCidr: field(adminCidr),
-  adminAccess: field(oneOf(["public", "private"])),
+  adminAccess: field(oneOf(adminAccesses)),
   openNodePorts: field(bool),
   apiEndpoint: optional(oneOf(apiEndpointKinds)),
   stage: field(oneOf(stages)),
-  sshPrivateKeyFile: optional(sshPrivateKeyFile),
+  sshPrivateKeyFile: optional((path) => path),
   kubernetesVersion: field(version(kubernetesVersions, "v1.36")),
   etcdVersion: field(version(etcdVersions, "v3.6")),
-  kubeProxyMode: field(oneOf(["iptables", "nftables"])),
+  kubeProxyMode: field(oneOf(kubeProxyModes)),
   kubeReserved: field(reservation),
   systemReserved: field(reservation),
   apiServerArgs: field(apiServerArgs),
@@ -298,12 +285,12 @@ export const fields = {
   encryptionKey: optional(encryptionKey),
   certificateValidityHours: field(
     integer(
-      validity.least,
-      validity.most,
-      `is no usable validity: below ${validity.least} hours every run would warn of expiry, above ${validity.most} the CAs end first.`,
+      leafValidityHours.least,
+      leafValidityHours.most,
+      `is out of range: below ${leafValidityHours.least} hours every run would warn of expiry, and beyond ${leafValidityHours.most} the CAs expire first.`,
     ),
   ),
-  certificateEpoch: field(integer(0, 1_000_000, "is no epoch.")),
+  certificateEpoch: field(integer(0, 1_000_000, "must be a non-negative whole number.")),
   awsEndpoint: optional(url),
 };
 

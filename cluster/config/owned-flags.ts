@@ -1,11 +1,11 @@
 /**
- * Flags of kube-apiserver that follow from the rest of the configuration or from the PKI. Another value would break the
- * cluster or open it, so apiServerArgs refuses them. https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
+ * Flags of kube-apiserver that follow from the rest of the configuration or from the PKI. Any other value would break the
+ * cluster or weaken its security, so apiServerArgs rejects them. https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
  */
 const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] = [
   ["its certificates come from the PKI.", ["tls-cert-file", "tls-private-key-file", "client-ca-file", "cert-dir"]],
   [
-    "etcd's members and certificates follow controlPlaneCount and the PKI.",
+    "the etcd members and certificates follow from controlPlaneCount and the PKI.",
     ["etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-prefix", "storage-backend"],
   ],
   [
@@ -17,30 +17,33 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
       "kubelet-preferred-address-types",
     ],
   ],
-  ["it follows serviceCidr; set that.", ["service-cluster-ip-range", "kubernetes-service-node-port"]],
-  ["security groups open exactly 30000-32767.", ["service-node-port-range"]],
+  ["it follows from serviceCidr; set that instead.", ["service-cluster-ip-range", "kubernetes-service-node-port"]],
+  ["the security groups open exactly 30000-32767.", ["service-node-port-range"]],
   [
-    "service-account tokens are signed with the PKI's key pair.",
+    "service-account tokens are signed with the key pair of the PKI.",
     ["service-account-issuer", "service-account-key-file", "service-account-signing-key-file"],
   ],
   [
-    "the aggregation layer's certificates come from the PKI.",
+    "the certificates of the aggregation layer come from the PKI.",
     [
       ...["proxy-client-cert-file", "proxy-client-key-file", "requestheader-client-ca-file"],
       ...["requestheader-allowed-names", "requestheader-extra-headers-prefix", "requestheader-group-headers"],
       "requestheader-username-headers",
     ],
   ],
-  ["security groups and health checks reach exactly this.", ["secure-port", "bind-address", "advertise-address"]],
   [
-    "anonymous requests reach health checks only, by the authentication configuration.",
+    "security groups and health checks depend on this port and address.",
+    ["secure-port", "bind-address", "advertise-address"],
+  ],
+  [
+    "the authentication configuration limits anonymous requests to health checks.",
     ["anonymous-auth", "authentication-config"],
   ],
   ["every request is authorized by Node and RBAC.", ["authorization-mode", "authorization-config"]],
-  ["secrets are encrypted at rest with the key of encryptionKey.", ["encryption-provider-config"]],
-  ["a token file would be a password that nothing rotates.", ["token-auth-file"]],
+  ["Secrets are encrypted at rest with encryptionKey.", ["encryption-provider-config"]],
+  ["a token file is a password that nothing rotates.", ["token-auth-file"]],
   ["the pod network needs privileged pods.", ["allow-privileged"]],
-  ["the audit policy and its log are the cluster's record.", ["audit-policy-file", "audit-log-path"]],
+  ["the audit policy and its log are the record of the cluster.", ["audit-policy-file", "audit-log-path"]],
 ];
 
 /** Flag -> why the program owns it, as the end of a sentence. */

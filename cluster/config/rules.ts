@@ -1,13 +1,13 @@
-/** What must hold between configuration keys. A rule is asked only when every key that it reads is good by itself. */
+/** What must hold between configuration keys. A rule is checked only if every key that it reads is valid by itself. */
 import { address, cidr, contains, countSubnets, formatCidr, nthAddress, nthSubnet, overlap, size } from "../cidr";
-import { maxControllers, maxWorkers, nodePodPrefix, subnetPrefix } from "../spec";
+import { maxControllers, nodePodPrefix, subnetPrefix } from "../shape";
 import type { Fields } from "./fields";
 import { capacity } from "../instance-types";
 
 /** One thing that is wrong, and what to do about it. */
 export interface Fault {
   readonly key: string;
-  /** The offending value as text; undefined where it is a secret or there is none. */
+  /** The offending value as text; undefined if it is a secret or not set. */
   readonly value?: string;
   readonly problem: string;
   readonly remedy: string;
@@ -38,7 +38,7 @@ const disjoint = (a: "vpcCidr" | "podCidr" | "serviceCidr", b: "podCidr" | "serv
     finding(
       overlap(cidr(config[a]), cidr(config[b])),
       b,
-      `overlaps ${a} (${config[a]}); a packet could not be told to belong to one or the other.`,
+      `overlaps ${a} (${config[a]}); so it would be ambiguous which of them a packet belongs to.`,
       `Choose networks that share no address, such as 10.0.0.0/16, 10.200.0.0/16 and 10.32.0.0/24.`,
     ),
   );
@@ -61,7 +61,7 @@ const reservations = (["controlPlaneInstanceType", "workerInstanceType"] as cons
     const cpu = cpus(config.kubeReserved.cpu) + cpus(config.systemReserved.cpu);
     const memory = bytes(config.kubeReserved.memory) + bytes(config.systemReserved.memory);
     const problem = (what: string) => `and systemReserved together leave no ${what} for pods on a ${config[type]}.`;
-    const remedy = `Reserve less than ${machine.cpu} CPUs and ${machine.memoryMiB}Mi in all, or choose a larger ${type}.`;
+    const remedy = `Reserve less than ${machine.cpu} CPUs and ${machine.memoryMiB}Mi in total, or choose a larger ${type}.`;
     return [
       ...finding(cpu >= machine.cpu, "kubeReserved", problem("CPU"), remedy),
       ...finding(memory >= machine.memoryMiB * 2 ** 20, "kubeReserved", problem("memory"), remedy),
@@ -87,8 +87,8 @@ const rules: readonly Rule[] = [
       finding(
         overlap(cidr(config.adminCidr), cidr(config[inside])),
         "adminCidr",
-        `overlaps ${inside} (${config[inside]}), so every pod would count as the administrator.`,
-        "Name the network that you come from, or move the cluster's networks away from it.",
+        `overlaps ${inside} (${config[inside]}), so every pod would be treated as the administrator.`,
+        "Set the network that you connect from, or move the cluster's networks away from it.",
       ),
     ),
   ),
@@ -98,8 +98,8 @@ const rules: readonly Rule[] = [
       return finding(
         overlap(admin, vpc),
         "adminCidr",
-        `overlaps vpcCidr (${vpcCidr}), so machines of the cluster would count as the administrator.`,
-        "Name your public address, or set adminAccess to private if you come through the VPC.",
+        `overlaps vpcCidr (${vpcCidr}), so machines of the cluster would be treated as the administrator.`,
+        "Set your public address, or set adminAccess to private if you connect through the VPC.",
       );
     const subnets = Array.from({ length: zones + 1 }, (_, block) => block)
       .slice(1)
@@ -108,8 +108,8 @@ const rules: readonly Rule[] = [
     return finding(
       subnets.some((subnet) => contains(admin, subnet)),
       "adminCidr",
-      `contains a subnet of the cluster, so its machines would count as the administrator.`,
-      "Name the network of the VPN, or the one address, that you come from.",
+      `contains a subnet of the cluster, so its machines would be treated as the administrator.`,
+      "Set the network of the VPN, or the single address, that you connect from.",
     );
   }),
   rule(["serviceCidr", "clusterDns"], ({ serviceCidr, clusterDns }) => {
@@ -140,14 +140,6 @@ const rules: readonly Rule[] = [
       `Use a larger network such as ${formatCidr({ base: cidr("10.200.0.0/16").base, prefix: 16 })}, or fewer workers.`,
     );
   }),
-  rule(["workerCount"], ({ workerCount }) =>
-    finding(
-      workerCount > maxWorkers,
-      "workerCount",
-      "is more than a subnet has addresses for.",
-      `Set ${maxWorkers} or less.`,
-    ),
-  ),
   rule(["controlPlaneCount", "apiEndpoint", "zones"], ({ controlPlaneCount, apiEndpoint, zones }) => {
     if (controlPlaneCount === 1) return [];
     const kind = apiEndpoint ?? "nlb";
@@ -155,14 +147,14 @@ const rules: readonly Rule[] = [
       ...finding(
         kind === "elastic-ip",
         "apiEndpoint",
-        "is one machine's address: with 3 control-plane nodes the API would be lost with that machine.",
+        "is the address of one machine: with 3 control-plane nodes, the API would be lost with that machine.",
         "Set nlb (with zones 3) or haproxy.",
       ),
       ...finding(
         kind === "nlb" && zones === 1,
         "zones",
-        "puts all 3 control-plane nodes into one zone behind a load balancer that is there to survive a zone.",
-        "Set zones to 3; or set apiEndpoint to haproxy for the series' own shape in one zone.",
+        "puts all 3 control-plane nodes into one zone, behind a load balancer whose purpose is to survive the loss of a zone.",
+        "Set zones to 3, or set apiEndpoint to haproxy for the shape of the series, in one zone.",
       ),
     ];
   }),

@@ -2,7 +2,8 @@
  * How each release is built where it cannot be downloaded: the modules, and the layout of the files that upstream
  * publishes. Versions come from bootstrap/versions.ts.
  */
-import { type Architecture, kubernetesBinaries, type ReleaseName } from "../../cluster/versions";
+import type { Architecture } from "../../cluster/instance-types";
+import { kubernetesBinaries, type ReleaseName } from "../../cluster/versions";
 import type { GoBuild } from "../go-build";
 
 /** A component: one build that yields one or more release files. */

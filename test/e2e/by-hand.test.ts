@@ -40,7 +40,7 @@ test("the transcript, typed by SSH alone, gives a cluster whose nodes are Ready 
     reject: false,
   });
   expect(result.exitCode, result.all).toBe(0);
-  expect(result.stdout).toContain("kubernetes.default.svc.cluster.local is 10.32.0.1");
+  expect(result.stdout).toContain("resolves kubernetes.default.svc.cluster.local to 10.32.0.1");
   await eventually("three nodes Ready", 60, async () => {
     const admin = ["--kubeconfig", join(pages, "pki/kubeconfig/admin"), "--server", `https://${at.network}.1.11:6443`];
     const nodes = await lab.kubectl(...admin, "get", "nodes", "--no-headers");

@@ -1,4 +1,7 @@
+/** What the program registers with the engine, for every shape of a cluster. */
 import { describe, expect, it } from "vitest";
+import { definitions } from "../../bootstrap/steps";
+import { spec } from "../support/spec";
 import { isSecret, plainText, type Registered, reveal, type Run, runProgram, unknown } from "../support/program";
 
 const single = {};
@@ -33,7 +36,8 @@ const ofMachine = (run: Run, machine: string): Registered[] =>
   );
 
 /** Steps that are run once for the whole cluster, on the first control-plane machine. */
-const forAll = (name: string): boolean => /^(rbac|departures|nodes|dns)@/.test(name);
+const once = new Set<string>(definitions(spec()).flatMap(({ name, on }) => (on.once ? [name] : [])));
+const forAll = (name: string): boolean => once.has(name.split("@")[0] ?? "");
 
 describe.each(shapes)("a cluster of shape %s", (_, values) => {
   it("opens nothing to the world, and is opened by groups where it can be", async () => {
@@ -56,7 +60,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
     });
   });
 
-  it("hardens its machines, and keeps what they were born with", async () => {
+  it("hardens its machines, and ignores changes that would replace them", async () => {
     for (const { inputs, ignoreChanges, deleteBeforeReplace, name } of (await runProgram(values)).ofType(instance)) {
       expect(inputs["metadataOptions"]).toEqual({
         httpEndpoint: "enabled",
@@ -85,7 +89,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
       expect(plainText(run.outputs[open])).not.toContain("[secret]");
   });
 
-  it("runs its steps by verified SSH, anew on a new instance, and never on one that goes", async () => {
+  it("runs its steps over verified SSH, again on a new instance, and never on one that is deleted", async () => {
     const run = await runProgram(values);
     for (const { inputs, name, deletedWith } of run.ofType(command)) {
       const machine = name.split("@")[1] as string;
@@ -118,7 +122,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
     }
   });
 
-  it("gives a machine few resources, and at most six commands of its own", async () => {
+  it("gives a machine few resources, and at most six commands", async () => {
     const run = await runProgram(values);
     for (const { name } of run.ofType(instance)) {
       const own = ofMachine(run, name).filter((resource) => !forAll(resource.name));
@@ -128,7 +132,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
     }
   });
 
-  it("previews before anything exists: every resource is there, and every step's text can be read", async () => {
+  it("previews before anything exists: every resource is shown, and the text of every step is readable", async () => {
     const [preview, run] = [await runProgram(values, { preview: true }), await runProgram(values)];
     expect(preview.resources.map(({ type, name }) => `${type} ${name}`).sort()).toEqual(
       run.resources.map(({ type, name }) => `${type} ${name}`).sort(),
@@ -139,7 +143,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
     }
   });
 
-  it("belongs to components, and AWS's part to the provider that it names", async () => {
+  it("puts every resource into a component, and uses the explicit provider for AWS", async () => {
     const run = await runProgram(values);
     const [provider] = run.ofType("pulumi:providers:aws");
     for (const { type, name, parent, provider: of } of run.resources) {
@@ -154,7 +158,7 @@ describe("the API endpoint", () => {
     ["is the Elastic IP of one control-plane node", single, "https://203.0.113.10:6443"],
     ["is a load balancer's name for three", ha, "https://api-1.elb.ap-southeast-1.amazonaws.com:6443"],
     ["is the balancer's Elastic IP in the series' shape", series, "https://203.0.113.10:6443"],
-    ["is a private address where the administrator comes by one", local, "https://10.0.1.11:6443"],
+    ["is a private address if the administrator connects through the VPC", local, "https://10.0.1.11:6443"],
   ])("%s", async (_, values, expected) => {
     const run = await runProgram(values);
     expect(run.outputs["apiEndpoint"]).toBe(expected);
@@ -171,7 +175,7 @@ describe("the API endpoint", () => {
     );
   });
 
-  it("of three hides no client address from a target that is also the client, and asks each for its health", async () => {
+  it("of three does not preserve client addresses, and checks the health of each target", async () => {
     const run = await runProgram({ ...ha, ...local });
     expect(run.get("aws:lb/targetGroup:TargetGroup", "api").inputs).toMatchObject({
       preserveClientIp: "false",
@@ -203,7 +207,7 @@ describe("the API endpoint", () => {
   });
 });
 
-it("costs the same for every worker that is added", async () => {
+it("adds the same number of resources for every worker", async () => {
   const [two, five] = [await runProgram(single), await runProgram({ workerCount: 5 })];
   expect(five.resources.length - two.resources.length).toBe(3 * ofMachine(two, "worker-1").length);
 });
@@ -212,7 +216,7 @@ describe("a stage", () => {
   it.each([
     ["machines", ["container-runtime", "machine"]],
     ["control-plane", ["container-runtime", "control-plane", "departures", "etcd", "machine", "rbac"]],
-  ])("%s ends with its chapter's steps", async (stage, expected) => {
+  ])("%s ends with the steps of that stage", async (stage, expected) => {
     const run = await runProgram({ stage });
     expect([...new Set(run.ofType(command).map(({ name }) => name.split("@")[0]))].sort()).toEqual(expected);
   });
@@ -240,7 +244,7 @@ describe("certificates", () => {
       if (name !== "cluster-signing") expect(inputs).toMatchObject({ earlyRenewalHours: 0, validityPeriodHours: 8760 });
   });
 
-  it("of machines are no CA's, and tell when they end", async () => {
+  it("of machines are not CAs, and their expiry is an output", async () => {
     const run = await runProgram(ha);
     for (const { inputs, name } of run.ofType("tls:index/locallySignedCert:LocallySignedCert"))
       expect(plainText(inputs["allowedUses"]).includes("cert_signing")).toBe(name === "cluster-signing");
@@ -253,13 +257,13 @@ describe("certificates", () => {
 });
 
 describe("what the user gives", () => {
-  it("is an encryption key, which stays secret", async () => {
+  it("can be an encryption key, which stays secret", async () => {
     const run = await runProgram({ certificateEpoch: 3, encryptionKey }, { secretKeys: ["encryptionKey"] });
     for (const { inputs } of run.resources) expect(plainText(inputs)).not.toContain(encryptionKey);
     expect(run.resources.map(({ name }) => name)).not.toContain("encryption");
   });
 
-  it("is an EC2-compatible API, which changes the provider and nothing else", async () => {
+  it("can be an EC2-compatible API, which changes the provider and nothing else", async () => {
     const [here, there] = [
       await runProgram(local),
       await runProgram({ ...local, awsEndpoint: "http://127.0.0.1:5001" }),
@@ -273,7 +277,7 @@ describe("what the user gives", () => {
     expect(new Map(rest(there) as [string, string][])).toEqual(new Map(rest(here) as [string, string][]));
   });
 
-  it("is refused with every fault at once, before the first resource", async () => {
+  it("is rejected with all faults at once, before the first resource", async () => {
     const failed = runProgram({ controlPlaneCount: 2, adminCidr: "0.0.0.0/0", zone: 3 });
     await expect(failed).rejects.toMatchObject({ code: 3, stdout: "" });
     await expect(failed).rejects.toMatchObject({

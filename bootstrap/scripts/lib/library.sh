@@ -1,17 +1,18 @@
 # shellcheck shell=bash
-# What every step of the bootstrap shares: words for the log, waits, files. Installed on the machine by the first step,
-# sourced by run-step.sh. A step may run any number of times and be killed at any line: each function looks at what is
-# there before it acts.
+# What every step of the bootstrap shares: logging, waiting, files. The first step installs it on the machine, run-step.sh
+# sources it. A step may run any number of times and be killed at any line, so each function looks at what is there before
+# it acts. Input: STEP, the name of the step. ROOT, a directory that stands in for / in tests.
 
-readonly RUNTIME=/run/kubernetes-from-scratch # gone with a reboot
+readonly RUNTIME=${ROOT:=}/run/kubernetes-from-scratch # state of steps that run; gone after a reboot
+readonly LIBRARY=${BASH_SOURCE[0]%/*}
 
 say() { printf '%(%H:%M:%S)T.%.3s %s\n' -1 "${EPOCHREALTIME#*[.,]}" "$*"; }
 
-# blame UNIT...: whose journal explains it when the step fails from here on.
+# blame UNIT...: the units whose journals explain why the step fails from here on.
 blame() { BLAME=("$@"); }
 BLAME=()
 
-# fail MESSAGE: ends the step; its log, whose end the user sees, ends with what the blamed units said last.
+# fail MESSAGE: ends the step. Its log, the end of which is shown to the user, ends with the journals of the blamed units.
 fail() {
   local unit
   for unit in "${BLAME[@]}"; do
@@ -25,30 +26,30 @@ fail() {
 # proof LINE: the one line that the step prints; the same on every run that finds the same state.
 proof() { printf '%s\n' "$*" >"$RUNTIME/$STEP.proof"; say "$*"; }
 
-# pause SECONDS: sleeps without starting a process; nobody ever writes to the descriptor.
+# pause SECONDS: sleeps without starting a process, by reading from a pipe that nobody writes to.
 exec {NEVER}<> <(:)
 pause() { read -rt "$1" -u "$NEVER" || :; }
 
-# restarts: how often systemd has started the blamed units again by itself.
+# restarts: how often systemd has restarted the blamed units by itself.
 restarts() { systemctl show --property NRestarts --value "${BLAME[@]}" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds. Past the bound, or when a blamed unit ends again and
-# again, the step fails.
+# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds. The step fails after that time, or as soon as a blamed
+# unit keeps crashing.
 wait_for() {
-  local seconds=$1 what=$2 end=$((SECONDS + $1)) polls=0 ended before=
+  local seconds=$1 what=$2 end=$((SECONDS + $1)) polls=0 restarts before=
   shift 2
   until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || fail "$what: not so after $seconds s (last tried: $*)"
+    ((SECONDS < end)) || fail "timed out after $seconds s waiting until $what (last tried: $*)"
     if ((${#BLAME[@]} > 0 && polls++ % 25 == 0)); then
-      ended=$(restarts)
-      ((ended - ${before:=$ended} < 10)) || fail "$what: ${BLAME[*]} ended ten times meanwhile"
+      restarts=$(restarts)
+      ((restarts - ${before:=$restarts} < 10)) || fail "gave up waiting until $what: ${BLAME[*]} restarted ten times in the meantime"
     fi
     pause 0.2
   done
   say "$what"
 }
 
-# on_exit COMMAND: runs when the step ends, whatever way short of SIGKILL.
+# on_exit COMMAND: runs when the step ends, however it ends except by SIGKILL.
 ON_EXIT=()
 on_exit() { ON_EXIT+=("$1"); }
 run_on_exit() { local command; for command in "${ON_EXIT[@]}"; do eval "$command" || :; done; }
@@ -66,7 +67,7 @@ put() {
   fi
 }
 
-# link TARGET NAME: a symbolic link, replaced in one go.
+# link TARGET NAME: a symbolic link, replaced atomically.
 link() {
   [ "$(readlink "$2")" = "$1" ] && return
   ln -sfT "$1" "$2.new" && mv -fT "$2.new" "$2"
@@ -74,5 +75,5 @@ link() {
 
 for part in releases units cluster; do
   # shellcheck source=/dev/null
-  . "${BASH_SOURCE[0]%/*}/$part.sh"
+  . "$LIBRARY/$part.sh"
 done

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Downloads release files into the store ahead of the steps that install them; runs in the background.
-# Usage: prefetch.sh MIRROR, lines of "name url checksum" in /etc/kubernetes-from-scratch/releases.
+# Downloads release files into the store before the steps that install them; runs in the background.
+# Usage: prefetch.sh MIRROR. Input: lines of "name url checksum" in /etc/kubernetes-from-scratch/releases.
 set -euo pipefail
 # shellcheck disable=SC2034 # the library reads them
 readonly STEP=prefetch MIRROR=${1:-}
 # shellcheck source=/dev/null
-. /usr/local/lib/kubernetes-from-scratch/library.sh
+. "${BASH_SOURCE[0]%/*}/library.sh"
 
 while read -r name url checksum; do
   fetch "$url" "$checksum"

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Release files: downloaded once, verified by the SHA-256 that their origin published, kept by the path of their URL.
+# Release files: downloaded once, verified against the SHA-256 that their origin publishes, stored by the path of their URL.
+# Input: RELEASES, lines of "name url checksum", where checksum is the URL of the published sums; MIRROR, a base URL or empty.
 
-readonly STORE=/var/lib/kubernetes-from-scratch/releases # release files by <host>/<path> of their URL
-readonly CARRIED=/opt/releases                           # the same, where the machine's image carries files; never written to
+readonly STORE=$ROOT/var/lib/kubernetes-from-scratch/releases # release files by <host>/<path> of their URL
+readonly CARRIED=$ROOT/opt/releases                           # files that came with the machine's image; never written to
 
 # transfer URL PATH: downloads to a temporary name, then renames.
 transfer() {
@@ -12,18 +13,14 @@ transfer() {
   rm -f "$path.partial"
   curl --fail --silent --show-error --location --connect-timeout 10 --speed-limit 1024 --speed-time 30 \
     --retry 5 --retry-delay 1 --retry-all-errors --output "$path.partial" "$source" \
-    || fail "cannot download $source: look at the address, at the mirror and at the machine's way out"
+    || fail "cannot download $source: check the URL, the mirror and the machine's route to it"
   chmod 0755 "$path.partial"
   mv -fT "$path.partial" "$path"
 }
 
-# expected_sum URL CHECKSUM: the SHA-256 of a release file; CHECKSUM is the sum itself or the URL of the published one.
+# expected_sum URL CHECKSUM: the published SHA-256 of a release file.
 expected_sum() {
   local url=$1 checksum=$2 file
-  if [[ $checksum =~ ^[0-9a-f]{64}$ ]]; then
-    echo "$checksum"
-    return
-  fi
   # shellcheck disable=SC2153
   file=$CARRIED/${checksum#*://}
   [ -s "$file" ] || file=$STORE/${checksum#*://}
@@ -31,7 +28,7 @@ expected_sum() {
   awk -v name="${url##*/}" 'NF == 1 || $2 == name || $2 == "*" name { print $1; exit }' "$file"
 }
 
-# is_verified PATH SUM: the file has this SHA-256. Found once, it is remembered until the file or the boot changes.
+# is_verified PATH SUM: the file has this SHA-256. A match is remembered until the file changes or the machine reboots.
 is_verified() {
   local path=$1 sum=$2 seen=$RUNTIME/verified/$2 now
   now=$(stat -c '%n %i %s %.9Y %.9Z' "$path" 2>/dev/null) || return 1
@@ -40,12 +37,12 @@ is_verified() {
   mkdir -p "${seen%/*}" && printf '%s\n' "$now" >"$seen"
 }
 
-# fetch URL CHECKSUM: the release file is here and has the SHA-256 that was published. REPLY: its path.
+# fetch URL CHECKSUM: the release file is present and has the published SHA-256. REPLY: its path.
 fetch() {
   local url=$1 checksum=$2 carried=$CARRIED/${1#*://} path=$STORE/${1#*://} sum lock try
   (umask 022 && mkdir -p "${path%/*}")
   exec {lock}>"$RUNTIME/${path//\//_}.lock"
-  flock "$lock" # the background download of the same file may be under way
+  flock "$lock" # the same file may be being downloaded in the background
   sum=$(expected_sum "$url" "$checksum")
   if is_verified "$carried" "$sum"; then
     if [ -x "$carried" ]; then path=$carried; else is_verified "$path" "$sum" || install -m 0755 "$carried" "$path"; fi
@@ -54,18 +51,18 @@ fetch() {
     ! is_verified "$path" "$sum" || break
     [ "$try" = 1 ] || say "$path does not have the published SHA-256 ${sum:-(none in $checksum)}: downloading it again"
     transfer "$url" "$path"
-    [ "$try" = 1 ] || [[ $checksum =~ ^[0-9a-f]{64}$ ]] || rm -f "$STORE/${checksum#*://}" # it may be the sums that are broken
+    [ "$try" = 1 ] || rm -f "$STORE/${checksum#*://}" # the sums may be what is damaged
     sum=$(expected_sum "$url" "$checksum")
   done
   is_verified "$path" "$sum" || {
     rm -f "$path"
-    fail "$url: three downloads, none with the published SHA-256 ${sum:-(none in $checksum)}"
+    fail "$url: downloaded three times, never with the published SHA-256 ${sum:-(none in $checksum)}"
   }
   exec {lock}>&-
   REPLY=$path
 }
 
-# release NAME: what RELEASES (lines of "name url checksum") says of it, fetched. REPLY: path of the file.
+# release NAME: fetches the release file of that name. REPLY: its path.
 release() {
   local name url checksum
   while read -r name url checksum; do
@@ -97,7 +94,7 @@ install_binary() {
   done
 }
 
-# background UNIT COMMAND...: goes on when this step has ended; later steps do not depend on it, they only find work done.
+# background UNIT COMMAND...: continues after this step has ended. Later steps do not depend on it; they only find work done.
 background() {
   local unit=kubernetes-from-scratch-$1
   shift

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Runs one step of the bootstrap as a systemd unit of its own: a dropped SSH session does not cut it, and a re-run with
-# the same text and secrets joins it. Usage: run-step.sh NAME TEXT, secrets and facts on stdin, one a line:
+# Runs one step of the bootstrap as a systemd unit, so that a dropped SSH session does not interrupt it, and a re-run with the
+# same text and secrets joins it. Usage: run-step.sh NAME TEXT. Secrets and facts on standard input, one per line:
 #   file PATH MODE USER:GROUP BASE64      fact NAME BASE64
-# Prints the step's line of proof; on failure the end of its log (/var/log/kubernetes-from-scratch/NAME.log) on stderr.
+# Prints the step's line of proof; on failure, the end of its log (/var/log/kubernetes-from-scratch/NAME.log) on stderr.
 set -euo pipefail
 umask 077
 
-readonly LIBRARY=/usr/local/lib/kubernetes-from-scratch STATE=/run/kubernetes-from-scratch
 readonly STEP=$1 LOG=/var/log/kubernetes-from-scratch/$1.log UNIT=kubernetes-from-scratch-step-$1
+# shellcheck source=/dev/null
+. "${BASH_SOURCE[0]%/*}/library.sh"
 
 # inside: what the unit runs.
 inside() {
-  # shellcheck source=/dev/null
-  . "$LIBRARY/library.sh"
   trap finish EXIT
   trap 'exit 143' TERM
   say "--- $STEP"
@@ -22,62 +21,61 @@ inside() {
       file) base64 --decode <<<"$content" | put "$path" "$mode" "$owner" ;;
       fact) printf -v "$path" '%s' "$(base64 --decode <<<"$mode")" ;;
     esac
-  done <"$STATE/$STEP.secrets"
-  rm -f "$STATE/$STEP.secrets"
+  done <"$RUNTIME/$STEP.secrets"
+  rm -f "$RUNTIME/$STEP.secrets"
   umask 022
   # shellcheck source=/dev/null
-  . "$STATE/$STEP.text"
+  . "$RUNTIME/$STEP.text"
 }
 
 finish() {
   local code=$?
   run_on_exit
-  rm -f "$STATE/$STEP.secrets"
-  echo "$code" >"$STATE/$STEP.result.new"
-  mv -fT "$STATE/$STEP.result.new" "$STATE/$STEP.result"
+  rm -f "$RUNTIME/$STEP.secrets"
+  echo "$code" >"$RUNTIME/$STEP.result.new"
+  mv -fT "$RUNTIME/$STEP.result.new" "$RUNTIME/$STEP.result"
 }
 
 running() { case $(systemctl is-active "$UNIT" || :) in active | activating | deactivating) ;; *) return 1 ;; esac; }
 
 # outside: what the SSH session runs.
 outside() {
-  local text=$1 secrets digest lock never polls=0 joined=no code
+  local text=$1 secrets digest lock polls=0 joined=no code
   mkdir -p "${LOG%/*}"
-  secrets=$(mktemp "$STATE/$STEP.XXXXXX")
+  secrets=$(mktemp "$RUNTIME/$STEP.XXXXXX")
   # shellcheck disable=SC2064
   trap "rm -f '$text' '$secrets'" EXIT
   cat >"$secrets"
   digest=$(cat "$text" "$secrets" | sha256sum | cut -d ' ' -f 1)
 
-  exec {lock}>"$STATE/$STEP.lock"
+  exec {lock}>"$RUNTIME/$STEP.lock"
   flock "$lock"
   while running; do
-    if [ "$(cat "$STATE/$STEP.digest" 2>/dev/null)" = "$digest" ]; then
+    if [ "$(cat "$RUNTIME/$STEP.digest" 2>/dev/null)" = "$digest" ]; then
       joined=yes
       break
     fi
-    sleep 0.2 # the same step with another text: it ends within its own bound
+    sleep 0.2 # the same step with another text, which ends within its own time limit
   done
   if [ "$joined" = no ]; then
-    rm -f "$STATE/$STEP.result" "$STATE/$STEP.proof"
-    mv -fT "$text" "$STATE/$STEP.text"
-    mv -fT "$secrets" "$STATE/$STEP.secrets"
-    echo "$digest" >"$STATE/$STEP.digest"
+    rm -f "$RUNTIME/$STEP.result" "$RUNTIME/$STEP.proof"
+    mv -fT "$text" "$RUNTIME/$STEP.text"
+    mv -fT "$secrets" "$RUNTIME/$STEP.secrets"
+    echo "$digest" >"$RUNTIME/$STEP.digest"
     systemd-run --quiet --collect --unit "$UNIT" --property RuntimeMaxSec=900 --property TimeoutStopSec=10 \
       --property "StandardOutput=append:$LOG" --property "StandardError=append:$LOG" \
       -- bash "$LIBRARY/run-step.sh" "$STEP" --inside
   fi
   exec {lock}>&-
 
-  # a poll costs nothing (no process); systemd is asked now and then whether the unit was killed
-  exec {never}<> <(:)
-  until [ -e "$STATE/$STEP.result" ]; do
+  # polling starts no process; systemd is asked now and then whether the unit was killed
+  until [ -e "$RUNTIME/$STEP.result" ]; do
     ((++polls % 30)) || running || break
-    read -rt 0.1 -u "$never" || :
+    pause 0.1
   done
-  code=$(cat "$STATE/$STEP.result" 2>/dev/null || echo killed)
+  code=$(cat "$RUNTIME/$STEP.result" 2>/dev/null || echo killed)
   if [ "$code" = 0 ]; then
-    cat "$STATE/$STEP.proof"
+    cat "$RUNTIME/$STEP.proof"
   else
     echo "step $STEP on $(hostname) failed ($code); the end of $LOG:" >&2
     tail -n 80 "$LOG" >&2

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Units of systemd: started, and started again when, and only when, something that they read has changed.
+# systemd units: started, and restarted if and only if something that they read has changed.
 
-readonly RECORDS=/var/lib/kubernetes-from-scratch # what each unit was last started with, by the unit's name
+readonly RECORDS=$ROOT/var/lib/kubernetes-from-scratch # what each unit was last started with, by the name of the unit
 
-# fingerprint FILE...: changes when a file changes. Release files are told by name: they were verified under it.
+# fingerprint FILE...: changes when a file changes. Release files are identified by name, under which they were verified.
 fingerprint() {
   local file real files=()
   {
@@ -30,8 +30,8 @@ unit_state() {
   done < <(systemctl show --property ActiveState,InvocationID,NeedDaemonReload "$1")
 }
 
-# verdict UNIT FILE...: sets VERDICT to start (it does not run), restart (a file that it reads has changed since its
-# start) or keep.
+# verdict UNIT FILE...: sets VERDICT to start (it is not running), restart (a file that it reads has changed since it was
+# started) or keep.
 verdict() {
   local unit=$1
   shift
@@ -43,16 +43,16 @@ verdict() {
   esac
 }
 
-# renewed UNIT INVOCATION: the unit has been started again since that invocation.
+# renewed UNIT INVOCATION: the unit has been restarted since that invocation.
 renewed() { unit_state "$1" && [ "$INVOCATION" != "$2" ]; }
 
-# begin UNIT: does as the verdict on the unit was, and records what the unit was started with. Does not wait until it is
-# ready, only until the former process is gone.
+# begin UNIT: carries out the verdict on the unit, and records what the unit was started with. It does not wait until the unit
+# is ready, only until the former process is gone.
 begin() {
   local unit=$1 former=$INVOCATION
   [ "$VERDICT" != keep ] || return 0
   [ -L "/etc/systemd/system/multi-user.target.wants/$unit" ] || systemctl enable --quiet --no-reload "$unit"
-  [ "$NEEDS_RELOAD" = no ] || systemctl daemon-reload # systemd has an older text of it
+  [ "$NEEDS_RELOAD" = no ] || systemctl daemon-reload # systemd has loaded an older version of it
   [ "$ACTIVE" != failed ] || systemctl reset-failed "$unit"
   systemctl "$VERDICT" --no-block "$unit"
   [ "$VERDICT" = start ] || wait_for 120 "the former $unit has ended" renewed "$unit" "$former"
@@ -60,7 +60,7 @@ begin() {
   say "$VERDICT $unit"
 }
 
-# converge UNIT FILE...: the unit runs, with these files as they are now.
+# converge UNIT FILE...: the unit is running with these files as they are now.
 converge() {
   verdict "$@"
   begin "$1"

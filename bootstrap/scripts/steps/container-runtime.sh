@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # containerd, runc, the CNI plugins and crictl.
+# Input: NODE_NAME, CONTAINERD_VERSION, IMAGES (names separated by spaces), RELEASES, MIRROR.
 
 install_binary runc
 unpacked crictl crictl
@@ -7,7 +8,7 @@ link "$REPLY/crictl" /usr/local/bin/crictl
 unpacked containerd bin/containerd bin/containerd-shim-runc-v2 bin/ctr
 for binary in containerd containerd-shim-runc-v2 ctr; do link "$REPLY/bin/$binary" "/usr/local/bin/$binary"; done
 
-# CNI plugins are files, not links: pods of other pod networks mount this directory
+# CNI plugins are files rather than links, because pods of other pod networks mount this directory
 unpacked cni-plugins ./bridge ./host-local ./loopback ./portmap ./firewall
 mkdir -p /opt/cni/bin
 for plugin in bridge host-local loopback portmap firewall; do
@@ -15,7 +16,7 @@ for plugin in bridge host-local loopback portmap firewall; do
   install -m 0755 "$REPLY/$plugin" "/opt/cni/bin/.$plugin.new" && mv -fT "/opt/cni/bin/.$plugin.new" "/opt/cni/bin/$plugin"
 done
 
-# A fact of the machine: without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods would not start
+# Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods would not start
 capabilities=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
 restrict=false
 (((16#$capabilities >> 24) & 1)) || restrict=true
@@ -31,9 +32,9 @@ converge containerd.service /usr/local/bin/containerd /etc/containerd/config.tom
 cri_answers() { [ -S /run/containerd/containerd.sock ] && crictl version; }
 wait_for 60 "containerd answers" cri_answers
 
-# Images that every node needs are pulled while other steps work
+# Images that every node needs are pulled while other steps run
 read -ra pulled <<<"$IMAGES"
 # shellcheck disable=SC2016
 background images bash -c 'for image; do crictl inspecti --quiet "$image" >/dev/null 2>&1 || crictl pull "$image"; done' - "${pulled[@]}"
 
-proof "containerd $CONTAINERD_VERSION answers on $NODE_NAME"
+proof "containerd $CONTAINERD_VERSION is running on $NODE_NAME"

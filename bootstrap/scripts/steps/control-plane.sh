@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# kube-apiserver, kube-controller-manager and kube-scheduler. The first boot is parallel; afterwards one machine
-# restarts at a time, and only while the API servers of the others are ready.
+# kube-apiserver, kube-controller-manager and kube-scheduler. The first boot is parallel; afterwards one machine restarts at a
+# time, and only while the API servers of the others are ready.
+# Input: NODE_NAME, KUBERNETES_VERSION, CONTROLLERS (lines of "name address"), RELEASES, MIRROR.
 
 install_binary kube-apiserver kube-controller-manager kube-scheduler kubectl
 [ -d /var/log/kubernetes/audit ] || install -d -m 0700 /var/log/kubernetes/audit
@@ -16,6 +17,7 @@ readonly SCHEDULER=(kube-scheduler.service /usr/local/bin/kube-scheduler /etc/ku
 blame kube-apiserver.service
 mapfile -t others < <(other_controllers)
 
+# others_ready SECONDS
 others_ready() {
   local address
   for address in "${others[@]}"; do wait_for "$1" "the API server on $address is ready" api_ready "$address"; done
@@ -29,7 +31,7 @@ if [ "$VERDICT" = restart ] && api_ready 127.0.0.1; then
 fi
 begin "${API[0]}"
 wait_for 120 "the API server is ready" api_ready 127.0.0.1
-# the controller manager and the scheduler would only back off while there is no API server
+# without an API server, the controller manager and the scheduler would only back off
 converge "${MANAGER[@]}"
 converge "${SCHEDULER[@]}"
 give_turn

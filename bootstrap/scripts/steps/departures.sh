@@ -1,13 +1,12 @@
 # shellcheck shell=bash
-# What no longer belongs to the cluster leaves it while its machine still runs: pods are drained, Node objects deleted,
-# etcd members removed. INSTANCES has the nodes that belong, lines of "name instance-id".
+# What no longer belongs to the cluster leaves it while its machine still runs: pods are drained, Node objects deleted, etcd
+# members removed. Input: INSTANCES, lines of "name instance-id", the nodes that belong to the cluster; CONTROLLERS, lines of
+# "name address"; API, yes once there is an API server; PRIVATE_IP.
 
-export KUBECONFIG=$RUNTIME/departures/admin.conf
-on_exit "rm -rf $RUNTIME/departures"
-left=0
+removed=0
 
 if [ "$API" = yes ]; then
-  wait_for 60 "the API server is ready" api_ready 127.0.0.1
+  as_admin
   nodes=$(kubectl get nodes --output 'jsonpath={range .items[*]}{.metadata.name} {.spec.providerID}{"\n"}{end}')
   while read -r name provider; do
     [ -n "$name" ] || continue
@@ -15,14 +14,14 @@ if [ "$API" = yes ]; then
     [ -z "$wanted" ] || [ -z "$provider" ] || [ "${provider##*/}" != "$wanted" ] || continue
     if [ -z "$wanted" ]; then
       say "draining $name"
-      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || say "$name is deleted without having been drained in full"
+      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || say "$name is deleted although it could not be drained completely"
     fi
     kubectl delete node "$name" --ignore-not-found --wait=true --timeout 30s </dev/null
-    left=$((left + 1))
+    removed=$((removed + 1))
   done <<<"$nodes"
 fi
 
-# An etcd member is removed by a quorum; the leader hands over first
+# Removing an etcd member takes a quorum. A leader hands over first.
 own=https://$PRIVATE_IP:2379
 member_list() { etcdctl --endpoints "$own" --command-timeout 4s member list; }
 wait_for 60 "etcd has a quorum" member_list
@@ -35,8 +34,9 @@ while IFS=, read -r id _ name peer _; do
   etcdctl --endpoints "${peer%:2380}:2379" --dial-timeout 1s --command-timeout 4s move-leader "$self" 2>/dev/null || : # it was not the leader
   remove() { etcdctl --endpoints "$own" --command-timeout 4s member remove "$id"; }
   wait_for 60 "etcd member ${name:-$peer} is removed" remove
-  left=$((left + 1))
+  removed=$((removed + 1))
 done <<<"$(member_list)"
 
-say "$left left"
-proof "etcd has $(member_list | wc -l) members: $(member_list | awk -F ', *' '{ print $3 }' | sort | xargs)"
+say "$removed removed"
+mapfile -t members < <(member_list | awk -F ', *' '{ print $3 }' | sort)
+proof "etcd members: ${members[*]}"

@@ -1,10 +1,9 @@
 # shellcheck shell=bash
-# The nodes as a whole: all are there, with their roles, and Ready as far as this chapter goes.
-# NODES: lines of "name role pod-CIDR". WORKER_LABELS: YAML pairs. NETWORK: yes once pods have one.
+# The nodes as a whole: all of them are registered, have their roles, and are Ready as far as this stage goes.
+# Input: NODES, lines of "name role pod-CIDR"; WORKER_LABELS, pairs of YAML; NETWORK, yes once there is a pod network.
 
-export KUBECONFIG=$RUNTIME/nodes/admin.conf
-on_exit "rm -rf $RUNTIME/nodes"
-declare -A zones # by node, as the kubelets have it from EC2: aws:///<zone>/<instance id>
+as_admin
+declare -A zones # by node, from the kubelets' provider IDs: aws:///<zone>/<instance id>
 while IFS=' /' read -r name _ _ _ zone _; do zones[$name]=$zone; done < <(kubectl get nodes --output \
   'jsonpath={range .items[*]}{.metadata.name} {.spec.providerID}{"\n"}{end}')
 names=()
@@ -18,7 +17,7 @@ while read -r name role cidr; do
   elif [ -n "$WORKER_LABELS" ]; then
     labels+=", $WORKER_LABELS"
   fi
-  # podCIDR: what the bridge on the node gives out; nothing assigns it, it is there to be read
+  # The bridge on the node hands out addresses of this range; podCIDR only says so.
   wanted+="{apiVersion: v1, kind: Node, metadata: {name: $name, labels: {$labels}}, spec: {podCIDR: $cidr, podCIDRs: [$cidr]}}"$'\n---\n'
 done <<<"$NODES"
 describe() { kubectl apply --server-side --force-conflicts --field-manager kubernetes-from-scratch --filename - <<<"$wanted"; }
@@ -29,7 +28,7 @@ if [ "$NETWORK" = yes ]; then
   kubectl wait --for=condition=Ready --timeout=180s "${names[@]}" || fail "not all nodes became Ready: $(kubectl get nodes --output wide)"
   proof "${#names[@]} nodes are Ready"
 else
-  kubectl wait --for=condition=Ready=False --timeout=60s "${names[@]}" || fail "nodes without a pod network that are not NotReady: $(kubectl get nodes --output wide)"
-  proof "${#names[@]} nodes are registered, and NotReady until they have a pod network"
+  kubectl wait --for=condition=Ready=False --timeout=60s "${names[@]}" || fail "nodes without a pod network should be NotReady: $(kubectl get nodes --output wide)"
+  proof "${#names[@]} nodes are registered, and NotReady until there is a pod network"
 fi
 kubectl get nodes --output wide

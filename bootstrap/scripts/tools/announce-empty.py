@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Tells the other control-plane machines that this one holds no etcd data, until etcd takes the port over.
+"""Tells the other control-plane machines that this one has no etcd data, until etcd takes over the port.
 
-Answers `empty` on the peer port (2380), at the path where etcd lists its members, and only to holders of a certificate
-of the etcd CA. Usage: announce-empty.py ADDRESS
+Serves `empty` on the peer port (2380), at the path under which etcd lists its members, and only to clients with a
+certificate of the etcd CA. Usage: announce-empty.py ADDRESS
 """
 import http.server
 import ssl
@@ -10,7 +10,7 @@ import sys
 
 
 class Empty(http.server.BaseHTTPRequestHandler):
-    timeout = 2  # members that already run dial in and keep silent: they must not keep others waiting
+    timeout = 2  # members that are already running connect and stay silent, and must not keep others waiting
 
     def do_GET(self):
         found = self.path == "/members"
@@ -28,7 +28,7 @@ class Server(http.server.ThreadingHTTPServer):
             super().finish_request(connection, client_address)
 
     def handle_error(self, request, client_address):
-        pass  # a refused handshake is the other side's matter
+        pass  # a rejected handshake is the problem of the other side
 
 
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile="/etc/etcd/etcd-ca.pem")

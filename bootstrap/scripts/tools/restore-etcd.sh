@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Recovery when the majority of the etcd members lost its data: makes one cluster anew out of a snapshot.
+# Recovery after the majority of the etcd members has lost its data: creates the cluster anew from a snapshot.
 # https://etcd.io/docs/v3.6/op-guide/recovery/
 set -euo pipefail
 umask 077
 [ $# = 5 ] || {
   cat >&2 <<'END'
 usage: sudo restore-etcd.sh SNAPSHOT NODE_NAME PRIVATE_IP CLUSTER_NAME controller-0=10.0.1.11,controller-1=10.0.1.12,...
-Run it on every control-plane machine, with the same snapshot file, before starting etcd on any of them; then, on each:
+Run this on every control-plane machine, with the same snapshot file, before starting etcd on any of them. Then, on each:
   sudo systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler
-A snapshot is made by:
+To create a snapshot:
   sudo etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/etcd-ca.pem --cert /etc/etcd/etcd.pem \
     --key /etc/etcd/etcd-key.pem snapshot save FILE
 END
@@ -23,7 +23,7 @@ IFS=, read -ra members <<<"$MEMBERS"
 for member in "${members[@]}"; do cluster+=${cluster:+,}${member%%=*}=https://${member#*=}:2380; done
 
 new=$(mktemp -d /var/lib/etcd.restored.XXXXXX)
-# the revision is bumped so that watchers, who remember later ones, see that the past has changed
+# the revision is bumped so that watchers, which remember later revisions, notice that history has changed
 etcdutl snapshot restore "$SNAPSHOT" --data-dir "$new/etcd" --name "$NODE_NAME" --initial-cluster "$cluster" \
   --initial-cluster-token "$CLUSTER_NAME" --initial-advertise-peer-urls "https://$PRIVATE_IP:2380" \
   --bump-revision 1000000000 --mark-compacted

@@ -1,18 +1,20 @@
+/** Steps as commands and standard input. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encryptionConfig, withFlags } from "../../../bootstrap/steps/control-plane";
-import { materialKeys, renderCommand, renderStdin } from "../../../bootstrap/render";
-import { type Step, stepId } from "../../../bootstrap/step";
+import { withFlags } from "../../../bootstrap/flags";
+import { inputKeys, renderCommand, renderStdin } from "../../../bootstrap/render";
+import type { Step } from "../../../bootstrap/step";
+import { encryptionConfig } from "../../../cluster/encryption";
 import { steps } from "../../../bootstrap/steps";
 import { fill } from "../../../bootstrap/files";
 import { spec } from "../../support/spec";
 
 const ha = steps(spec({ controlPlaneCount: 3, zones: 3, apiServerArgs: { "event-ttl": "2h" } }));
-const byId = (id: string): Step => ha.find((step) => stepId(step) === id)!;
-const material = (step: Step) => Object.fromEntries(materialKeys(step).map((key) => [key, `content of ${key}\n`]));
+const byId = (id: string): Step => ha.find((step) => step.id === id)!;
+const material = (step: Step) => Object.fromEntries(inputKeys(step).map((key) => [key, `content of ${key}\n`]));
 
 describe("a step's command", () => {
   let folder: string;
@@ -52,7 +54,7 @@ describe("a step's command", () => {
 
   it("holds none of the step's secrets", () => {
     for (const step of ha) {
-      const secret = Object.fromEntries(materialKeys(step).map((key) => [key, `5ecret-${key}`]));
+      const secret = Object.fromEntries(inputKeys(step).map((key) => [key, `5ecret-${key}`]));
       renderStdin(step, secret);
       expect(renderCommand(step)).not.toContain("5ecret");
     }
@@ -65,7 +67,7 @@ describe("a step's command", () => {
 
 describe("a step's standard input", () => {
   it("is one line a file or fact, in base64", () => {
-    const step = byId("worker@worker-0");
+    const step = byId("kubelet@worker-0");
     const lines = renderStdin(step, material(step))
       .trimEnd()
       .split("\n")
@@ -80,7 +82,7 @@ describe("a step's standard input", () => {
   });
 
   it("says which piece is missing", () => {
-    expect(() => renderStdin(byId("etcd@controller-0"), {})).toThrow("etcd on controller-0 lacks etcd-ca/cert");
+    expect(() => renderStdin(byId("etcd@controller-0"), {})).toThrow("step etcd@controller-0 lacks etcd-ca/cert");
   });
 });
 
@@ -109,7 +111,7 @@ describe("a template", () => {
   it("must be filled in full, and with nothing that it has no place for", () => {
     expect(fill("a {{B}} c", { B: "b" })).toBe("a b c");
     expect(() => fill("a {{B}} c", {})).toThrow("no value for {{B}}");
-    expect(() => fill("a", { B: "b" })).toThrow("no place for B");
+    expect(() => fill("a", { B: "b" })).toThrow("no placeholder for B");
   });
 });
 

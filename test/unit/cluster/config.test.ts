@@ -1,3 +1,4 @@
+/** Every fault that a configuration can have, and what is accepted. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,13 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatFaults, parseConfig } from "../../../cluster/config";
 import { completeConfig, projectFile } from "../../../cluster/config/complete";
 import { fields } from "../../../cluster/config/fields";
+import { readSshKey } from "../../../lib/ssh-key";
 
 const good = { adminCidr: "203.0.113.7/32" };
 const key32 = Buffer.alloc(32, 7).toString("base64");
 
 /** Faults of a configuration as "key: problem remedy". */
 function faults(values: Record<string, unknown>, stack = "dev", secretKeys: string[] = ["encryptionKey"]): string[] {
-  const result = parseConfig(completeConfig({ ...good, ...values }), { stack, secretKeys });
+  const result = parseConfig(completeConfig({ ...good, ...values }), { stack, secretKeys, readSshKey });
   return "faults" in result ? result.faults.map(({ key, problem, remedy }) => `${key}: ${problem} ${remedy}`) : [];
 }
 
@@ -34,7 +36,7 @@ describe("a configuration that is good", () => {
 
   it("gives one control-plane node an Elastic IP and three a load balancer", () => {
     const endpoint = (values: Record<string, unknown>) => {
-      const result = parseConfig(completeConfig({ ...good, ...values }), { stack: "dev" });
+      const result = parseConfig(completeConfig({ ...good, ...values }), { stack: "dev", readSshKey });
       return "config" in result ? result.config.apiEndpoint : result.faults;
     };
     expect(endpoint({})).toBe("elastic-ip");
@@ -44,7 +46,7 @@ describe("a configuration that is good", () => {
 
 describe("a configuration with a fault", () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
-    ["control-plane count of two", { controlPlaneCount: 2 }, /^controlPlaneCount: .*worse than one/],
+    ["control-plane count of two", { controlPlaneCount: 2 }, /^controlPlaneCount: .*worse than 1/],
     ["control-plane count of none", { controlPlaneCount: 0 }, /^controlPlaneCount: .*quorum/],
     ["control-plane count of five", { controlPlaneCount: 5 }, /^controlPlaneCount: .*Set 1 or 3/],
     ["control-plane count that is a word", { controlPlaneCount: "three" }, /^controlPlaneCount: /],
@@ -61,7 +63,7 @@ describe("a configuration with a fault", () => {
       /^apiEndpoint: .*nlb/,
     ],
     ["an endpoint that does not exist", { apiEndpoint: "alb" }, /^apiEndpoint: .*Did you mean nlb\?/],
-    ["a network that is none", { vpcCidr: "10.0.0.0" }, /^vpcCidr: .*is not an IPv4 network/],
+    ["a network that is not one", { vpcCidr: "10.0.0.0" }, /^vpcCidr: .*is not an IPv4 network/],
     ["a network with host bits", { vpcCidr: "10.0.0.5/16" }, /^vpcCidr: .*host bits.*10\.0\.0\.0\/16/],
     ["a VPC that is too large for AWS", { vpcCidr: "10.0.0.0/12" }, /^vpcCidr: .*\/16 to \/28/],
     ["a VPC that is too small for AWS", { vpcCidr: "10.0.0.0/29" }, /^vpcCidr: .*\/16 to \/28/],
@@ -90,17 +92,17 @@ describe("a configuration with a fault", () => {
     ["half the world as administrator", { adminCidr: "128.0.0.0/1" }, /^adminCidr: opens/],
     ["an administrator without a mask", { adminCidr: "203.0.113.7" }, /^adminCidr: .*203\.0\.113\.7\/32/],
     ["an IPv6 administrator", { adminCidr: "2001:db8::/32" }, /^adminCidr: .*IPv6/],
-    ["a way in that does not exist", { adminAccess: "vpn" }, /^adminAccess: .*public, private/],
-    ["DNS that is no address", { clusterDns: "dns" }, /^clusterDns: is not an IPv4 address/],
+    ["a kind of access that does not exist", { adminAccess: "vpn" }, /^adminAccess: .*public, private/],
+    ["DNS that is not an address", { clusterDns: "dns" }, /^clusterDns: is not an IPv4 address/],
     ["DNS outside the services", { clusterDns: "10.33.0.10" }, /^clusterDns: is outside serviceCidr.*10\.32\.0\.10/],
     ["DNS on the API's Service", { clusterDns: "10.32.0.1" }, /^clusterDns: .*kubernetes/],
     ["an older minor version", { kubernetesVersion: "v1.35.2" }, /^kubernetesVersion: is outside v1\.36\.x/],
     ["a patch that was not tested", { kubernetesVersion: "v1.36.99" }, /^kubernetesVersion: .*tested/],
     ["a version without its v", { kubernetesVersion: "1.36.3" }, /^kubernetesVersion: is not a version/],
     ["another etcd", { etcdVersion: "v3.5.21" }, /^etcdVersion: is outside v3\.6\.x/],
-    ["a region that does not exist", { region: "ap-southeast-11" }, /^region: is no region of AWS.*Did you mean/],
+    ["a region that does not exist", { region: "ap-southeast-11" }, /^region: is not an AWS region.*Did you mean/],
     ["a region in another partition", { region: "cn-north-1" }, /^region: .*partition/],
-    ["an instance type that is none", { workerInstanceType: "medium" }, /^workerInstanceType: is no instance type/],
+    ["an instance type that does not exist", { workerInstanceType: "medium" }, /^workerInstanceType: is not an instance type/],
     ["an architecture without an image", { workerInstanceType: "mac2.metal" }, /^workerInstanceType: .*amd64 or arm64/],
     ["too little memory", { controlPlaneInstanceType: "t3.micro" }, /^controlPlaneInstanceType: .*2 GiB/],
     ["too few CPUs", { workerInstanceType: "m6g.medium" }, /^workerInstanceType: has fewer than 2 vCPUs/],
@@ -108,9 +110,9 @@ describe("a configuration with a fault", () => {
     ["too small a disk", { rootVolumeGiB: 8 }, /^rootVolumeGiB: .*10/],
     ["a name with capitals", { clusterName: "MyLab" }, /^clusterName: .*RFC 1123/],
     ["a name that is too long", { clusterName: "a".repeat(33) }, /^clusterName: .*32/],
-    ["an encryption key that is no base64", { encryptionKey: "not base64!" }, /^encryptionKey: is not base64/],
+    ["an encryption key that is not base64", { encryptionKey: "not base64!" }, /^encryptionKey: is not base64/],
     [
-      "an encryption key of another length",
+      "an encryption key of the wrong length",
       { encryptionKey: Buffer.alloc(16).toString("base64") },
       /^encryptionKey: is 16 bytes/,
     ],
@@ -118,20 +120,20 @@ describe("a configuration with a fault", () => {
     [
       "certificates that outlive their CA",
       { certificateValidityHours: 900_000 },
-      /^certificateValidityHours: .*CAs end first/,
+      /^certificateValidityHours: .*CAs expire first/,
     ],
     ["an epoch before the first", { certificateEpoch: -1 }, /^certificateEpoch: /],
-    ["a chapter that does not exist", { stage: "worker" }, /^stage: .*Did you mean workers\?/],
+    ["a stage that does not exist", { stage: "worker" }, /^stage: .*Did you mean workers\?/],
     ["a proxy mode that is gone", { kubeProxyMode: "ipvs" }, /^kubeProxyMode: .*iptables, nftables/],
-    ["a reservation of something else", { kubeReserved: { mem: "1Gi" } }, /^kubeReserved: has no "mem"/],
-    ["a reservation that is no quantity", { kubeReserved: { memory: "a lot" } }, /^kubeReserved: .*256Mi/],
+    ["a reservation of something else", { kubeReserved: { mem: "1Gi" } }, /^kubeReserved: has the key "mem", which cannot be reserved/],
+    ["a reservation that is not a quantity", { kubeReserved: { memory: "a lot" } }, /^kubeReserved: .*256Mi/],
     [
       "reservations of all memory",
       { kubeReserved: { memory: "3Gi" }, systemReserved: { memory: "1Gi" } },
       /leave no memory/,
     ],
     ["reservations of all CPUs", { kubeReserved: { cpu: "2" } }, /leave no CPU/],
-    ["a reservation that is a list", { systemReserved: "[1]" }, /^systemReserved: is not a set/],
+    ["a reservation that is a list", { systemReserved: "[1]" }, /^systemReserved: is not a map/],
     ["a flag with dashes", { apiServerArgs: { "--v": "4" } }, /^apiServerArgs: .*Write v/],
     [
       "a flag that the program owns",
@@ -148,17 +150,17 @@ describe("a configuration with a fault", () => {
       { apiServerArgs: { "enable-admission-plugins": "PodNodeSelector" } },
       /NodeRestriction,PodNodeSelector/,
     ],
-    ["a label of Kubernetes'", { nodeLabels: { "node-role.kubernetes.io/x": "" } }, /^nodeLabels: .*keeps for itself/],
-    ["a label that is none", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
-    ["a mirror that is no URL", { mirror: "mirror.example.org" }, /^mirror: is not the base of an http/],
+    ["a label reserved for Kubernetes", { nodeLabels: { "node-role.kubernetes.io/x": "" } }, /^nodeLabels: .*reserved for Kubernetes/],
+    ["a label that is not valid", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
+    ["a mirror that is not a URL", { mirror: "mirror.example.org" }, /^mirror: is not the base of an http/],
     ["a registry by another protocol", { registryMirror: "oci://example.org" }, /^registryMirror: /],
     ["an endpoint with a query", { awsEndpoint: "http://127.0.0.1:5001/?x=1" }, /^awsEndpoint: /],
-    ["a key of another spelling", { workercount: 3 }, /^workercount: is no key.*Did you mean workerCount\?/],
-    ["a key of another name", { zone: 3 }, /^zone: is no key.*Did you mean zones\?/],
+    ["a misspelt key", { workercount: 3 }, /^workercount: is not a configuration key.*Did you mean workerCount\?/],
+    ["a key with a similar name", { zone: 3 }, /^zone: is not a configuration key.*Did you mean zones\?/],
     [
-      "a key of another program",
+      "an unknown key",
       { favouriteColour: "blue" },
-      /^favouriteColour: is no key of this program\. Remove it/,
+      /^favouriteColour: is not a configuration key of this program\. Remove it/,
     ],
   ])("%s", (_, values, expected) => {
     const found = faults(values);
@@ -182,13 +184,16 @@ describe("a configuration with a fault", () => {
   });
 
   it("never shows a secret", () => {
-    const result = parseConfig(completeConfig({ ...good, encryptionKey: "hunter2" }), { stack: "dev" });
+    const result = parseConfig(completeConfig({ ...good, encryptionKey: "hunter2" }), { stack: "dev", readSshKey });
     expect(JSON.stringify(result)).not.toContain("hunter2");
     expect(JSON.stringify(result)).toContain("plain text");
   });
 
   it("reads as key, value, problem and remedy", () => {
-    const result = parseConfig(completeConfig({ ...good, controlPlaneCount: 2, encryptionKey: "x" }), { stack: "dev" });
+    const result = parseConfig(completeConfig({ ...good, controlPlaneCount: 2, encryptionKey: "x" }), {
+      stack: "dev",
+      readSshKey,
+    });
     expect("faults" in result && formatFaults(result.faults, "dev")).toMatchSnapshot();
   });
 });
@@ -213,20 +218,23 @@ describe("the user's SSH key", () => {
   afterAll(() => rmSync(dir, { recursive: true }));
 
   it.each(["ed25519", "rsa"])("is taken when it is %s", (name) => {
-    const result = parseConfig(completeConfig({ ...good, sshPrivateKeyFile: file(name) }), { stack: "dev" });
+    const result = parseConfig(completeConfig({ ...good, sshPrivateKeyFile: file(name) }), {
+      stack: "dev",
+      readSshKey,
+    });
     const published = readFileSync(file(`${name}.pub`), "utf8").trim();
-    expect("config" in result && result.config.sshPrivateKeyFile?.publicKey).toBe(published);
+    expect("config" in result && result.config.sshKey?.publicKey).toBe(published);
   });
 
   it.each([
     ["missing", /does not exist/],
     [".", /is a directory/],
     ["ed25519.pub", /is a public key/],
-    ["ecdsa", /EC2 does not take/],
+    ["ecdsa", /EC2 does not accept/],
     ["locked", /passphrase/],
     ["stale", /does not match the public key beside it/],
     ["text", /is not a private SSH key/],
-    ["open", /can be read by other users.*chmod 600/],
+    ["open", /is readable by other users.*chmod 600/],
   ])("is refused when it is %s", (name, expected) => {
     expect(faults({ sshPrivateKeyFile: file(name) })).toEqual([expect.stringMatching(expected)]);
   });

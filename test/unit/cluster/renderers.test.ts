@@ -1,3 +1,4 @@
+/** Texts that the program renders, as snapshots. */
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { renderKubeconfig } from "../../../cluster/kubeconfig";

@@ -1,19 +1,11 @@
+/** Properties of the specification: addresses, certificates, traffic. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { address, cidr, contains, formatCidr, nthSubnet, overlap, parseCidr } from "../../../cluster/cidr";
-import { type ClusterSpec, clusterSpec } from "../../../cluster/spec";
-import { parseConfig } from "../../../cluster/config";
-import { completeConfig } from "../../../cluster/config/complete";
 import { architecture, capacity, tooSmall } from "../../../cluster/instance-types";
 import { leaves } from "../../../cluster/certificates";
 import { trafficRules } from "../../../cluster/traffic";
-
-export function spec(values: Record<string, unknown> = {}): ClusterSpec {
-  const raw = completeConfig({ adminCidr: "203.0.113.7/32", ...values });
-  const result = parseConfig(raw, { stack: "dev" });
-  if ("faults" in result) throw new Error(JSON.stringify(result.faults));
-  return clusterSpec(result.config);
-}
+import { spec } from "../../support/spec";
 
 /** Configurations of every shape that is allowed. */
 const shapes = fc

@@ -1,0 +1,22 @@
+/** What several steps have in common. */
+import type { Stage } from "../cluster/shape";
+import { stages } from "../cluster/shape";
+import type { ClusterSpec } from "../cluster/spec";
+
+/** Lines of "name address" for the control-plane machines. */
+export const controllerLines = (spec: ClusterSpec): string =>
+  spec.controllers.map(({ name, privateIp }) => `${name} ${privateIp}`).join("\n");
+
+/** Whether the bootstrap of this cluster goes as far as a stage. */
+export const reaches = (spec: ClusterSpec, stage: Stage): boolean =>
+  stages.indexOf(spec.stage) >= stages.indexOf(stage);
+
+/** AEAD ciphers with forward secrecy; those of TLS 1.3 are always on. https://ssl-config.mozilla.org */
+export const tlsCipherSuites = [
+  "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+  "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+  "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+  "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+  "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+  "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+] as const;

@@ -1,0 +1,6 @@
+/** Directories of the bootstrap on a machine. */
+
+/** The scripts that every step uses. */
+export const libraryDirectory = "/usr/local/lib/kubernetes-from-scratch";
+/** State of steps that run, secrets among it; in memory, gone after a reboot. */
+export const runtimeDirectory = "/run/kubernetes-from-scratch";

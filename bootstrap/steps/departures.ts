@@ -1,0 +1,21 @@
+/** Nodes and etcd members that are no longer wanted leave while their machines still run: Pulumi deletes those last. */
+import { controllerLines, reaches } from "../parts";
+import { defineStep, onceForTheCluster } from "../step";
+import { controlPlane } from "./control-plane";
+import { etcd } from "./etcd";
+
+export const departures = defineStep({
+  name: "departures",
+  title: "Remove what belongs to machines that are gone",
+  stage: "etcd",
+  on: onceForTheCluster,
+  work: (spec, controller) => {
+    const hasApi = reaches(spec, "control-plane");
+    return {
+      variables: { CONTROLLERS: controllerLines(spec), API: hasApi ? "yes" : "no" },
+      facts: { INSTANCES: "instances" },
+      admin: hasApi,
+      after: [...spec.controllers.map(etcd.at), ...(hasApi ? [controlPlane.at(controller)] : [])],
+    };
+  },
+});

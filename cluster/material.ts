@@ -1,0 +1,114 @@
+/**
+ * The key material of a cluster as one table: what there is, under which key, and how it is made. The PKI component makes
+ * it with Pulumi, the by-hand transcript with openssl, and steps ask for it by key. A key that does not exist is a compile
+ * error.
+ */
+import { authorities, type Authority, type Leaf, type LeafName, leaves, signingAuthority } from "./certificates";
+import type { MachineName, NodeName } from "./shape";
+import type { ClusterSpec } from "./spec";
+
+/** A certificate (PEM) with its private key. */
+export type PairName = LeafName | typeof signingAuthority.name;
+
+type Component = "admin" | "kube-controller-manager" | "kube-scheduler" | "kube-proxy";
+export type KubeconfigKey = `kubeconfig/${Component | `kubelet/${NodeName}`}`;
+
+/** A text that a machine gets. All of it is secret but for the certificates, which are treated alike. */
+export type MaterialKey =
+  | `${Authority}/cert`
+  | `${PairName}/${"cert" | "key"}`
+  | `service-account/${"key" | "public"}`
+  | "client-ca-bundle"
+  | "encryption-config"
+  | KubeconfigKey;
+
+/** What is known only once the machines exist, under a key of its own: EC2's names for one machine, or for all nodes. */
+export type FactKey = `instance/${MachineName}/${"id" | "zone"}` | "instances";
+
+/** A root CA. Its key is used to sign and then goes nowhere. */
+interface AuthorityMaterial {
+  readonly kind: "authority";
+  readonly name: Authority;
+}
+/** The intermediate CA, with its key. */
+interface SigningMaterial {
+  readonly kind: "signing-authority";
+}
+interface LeafMaterial {
+  readonly kind: "leaf";
+  readonly leaf: Leaf;
+}
+/** A key pair without a certificate: it signs service-account tokens. */
+interface KeyPairMaterial {
+  readonly kind: "key-pair";
+  readonly name: "service-account";
+}
+/** Certificates one after another in one file. */
+interface BundleMaterial {
+  readonly kind: "bundle";
+  readonly key: "client-ca-bundle";
+  readonly of: readonly MaterialKey[];
+}
+interface EncryptionMaterial {
+  readonly kind: "encryption-config";
+  readonly key: "encryption-config";
+}
+export interface KubeconfigMaterial {
+  readonly kind: "kubeconfig";
+  readonly key: KubeconfigKey;
+  /** Name of the user entry. */
+  readonly user: string;
+  /** The leaf that is embedded. */
+  readonly pair: LeafName;
+  /** URL of the API server. */
+  readonly server: string;
+}
+
+export type Material =
+  | AuthorityMaterial
+  | SigningMaterial
+  | LeafMaterial
+  | KeyPairMaterial
+  | BundleMaterial
+  | EncryptionMaterial
+  | KubeconfigMaterial;
+
+/** Every kubeconfig that a machine gets. Components beside an API server use that one, all others the API's name. */
+function kubeconfigs(spec: ClusterSpec): KubeconfigMaterial[] {
+  const local = "https://127.0.0.1:6443";
+  const api = `https://${spec.apiName}:6443`;
+  const of = (component: Component, server: string, user: string = component): KubeconfigMaterial => ({
+    kind: "kubeconfig",
+    key: `kubeconfig/${component}`,
+    user,
+    pair: component,
+    server,
+  });
+  return [
+    of("admin", local, administrator),
+    of("kube-controller-manager", local),
+    of("kube-scheduler", local),
+    of("kube-proxy", api),
+    ...spec.nodes.map(({ name }): KubeconfigMaterial => ({
+      kind: "kubeconfig",
+      key: `kubeconfig/kubelet/${name}`,
+      user: name,
+      pair: `kubelet/${name}`,
+      server: api,
+    })),
+  ];
+}
+
+/** Name of the administrator's user entry in a kubeconfig. */
+export const administrator = "kubernetes-admin";
+
+/** The whole table, in an order in which it can be made: what signs comes before what is signed. */
+export const materials = (spec: ClusterSpec): readonly Material[] => [
+  ...authorities.map((name): AuthorityMaterial => ({ kind: "authority", name })),
+  { kind: "signing-authority" },
+  ...leaves(spec).map((leaf): LeafMaterial => ({ kind: "leaf", leaf })),
+  { kind: "bundle", key: "client-ca-bundle", of: ["kubernetes-ca/cert", `${signingAuthority.name}/cert`] },
+  { kind: "key-pair", name: "service-account" },
+  { kind: "encryption-config", key: "encryption-config" },
+  ...kubeconfigs(spec),
+];

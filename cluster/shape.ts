@@ -1,0 +1,73 @@
+/**
+ * The vocabulary of a cluster: roles, stages, kinds of API endpoint, and how addresses are laid out.
+ *
+ *     VPC 10.0.0.0/16                              pods 10.200.0.0/16
+ *       10.0.0.0/24  unused                          10.200.0.0/24    worker-0
+ *       10.0.1.0/24  zone 0                          10.200.1.0/24    worker-1, and so on upwards
+ *         .10  balancer or load balancer             ...
+ *         .11  controller-0  (.12, .13 the others)   10.200.254.0/24  controller-1, and so on downwards
+ *         .21  worker-0, and so on upwards           10.200.255.0/24  controller-0
+ *       10.0.2.0/24  zone 1, laid out the same way
+ *       10.0.3.0/24  zone 2
+ *
+ * Machine i of a role lives in zone i modulo the number of zones.
+ */
+import type { Architecture } from "./instance-types";
+
+export type Role = "control-plane" | "worker" | "balancer";
+/** What the bootstrap reaches, in order; `stage` names the last one to run. */
+export const stages = ["machines", "etcd", "control-plane", "workers", "network", "dns"] as const;
+export type Stage = (typeof stages)[number];
+/** What the administrator's kubeconfig points at. */
+export const apiEndpointKinds = ["elastic-ip", "nlb", "haproxy"] as const;
+export type ApiEndpointKind = (typeof apiEndpointKinds)[number];
+export const adminAccesses = ["public", "private"] as const;
+export const kubeProxyModes = ["iptables", "nftables"] as const;
+
+export type ControllerName = `controller-${number}`;
+export type NodeName = ControllerName | `worker-${number}`;
+export type MachineName = NodeName | "balancer";
+
+/** One EC2 instance of the cluster. */
+export interface Machine {
+  /** Name of the machine, of its host and of its Kubernetes node: controller-0, worker-1, balancer. */
+  readonly name: MachineName;
+  readonly role: Role;
+  /** Index within its role, from 0. */
+  readonly index: number;
+  /** Index of its availability zone, from 0; also the index of its subnet. */
+  readonly zone: number;
+  /** Fixed private IPv4 address. */
+  readonly privateIp: string;
+  /** The node's slice of the pod network, such as 10.200.0.0/24; undefined for the balancer, which runs no pods. */
+  readonly podCidr?: string;
+  readonly instanceType: string;
+  readonly architecture: Architecture;
+}
+
+/** A machine that is a Kubernetes node. */
+export interface Node extends Machine {
+  readonly name: NodeName;
+  readonly podCidr: string;
+}
+
+/** A control-plane node. */
+export interface Controller extends Node {
+  readonly name: ControllerName;
+}
+
+/** Resources withheld from pods, as the kubelet writes them: {cpu: "100m", memory: "256Mi"}. */
+export interface Reservation {
+  readonly cpu?: string;
+  readonly memory?: string;
+}
+
+/** Prefix length of a zone's subnet and of a node's slice of the pod network. */
+export const subnetPrefix = 24;
+export const nodePodPrefix = 24;
+/** Host part of the addresses in a subnet: the balancer, and the first controller and worker; the others count up. */
+export const hostParts = { balancer: 10, controller: 11, worker: 21 } as const;
+/** Most workers whose host part still fits in a /24 (the last two addresses stay free). */
+export const maxWorkers = 254 - hostParts.worker;
+/** Every number of control-plane nodes that a cluster may ever have; certificates name them all from the start. */
+export const maxControllers = 3;

@@ -1,0 +1,22 @@
+/** The only reader of Pulumi's configuration. */
+import * as pulumi from "@pulumi/pulumi";
+import { type Config, formatFaults, parseConfig } from "../cluster/config";
+import { readSshKey } from "../lib/ssh-key";
+
+/**
+ * Reads the stack's configuration.
+ * @throws pulumi.RunError that lists every fault; Pulumi prints it without a stack trace and exits with an error.
+ */
+export function readConfig(): Config {
+  const stack = pulumi.getStack();
+  const prefix = `${pulumi.getProject()}:`;
+  const ours = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(prefix));
+  const raw = Object.fromEntries(ours.map(([key, value]) => [key.slice(prefix.length), value]));
+  const secretKeys = Object.keys(raw).filter((key) => isConfigSecret(prefix + key));
+  const result = parseConfig(raw, { stack, secretKeys, readSshKey });
+  if ("faults" in result) throw new pulumi.RunError(formatFaults(result.faults, stack));
+  return result.config;
+}
+
+/** Whether a key is encrypted in the stack's file. The SDK exports this function, but its typings do not. */
+const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
