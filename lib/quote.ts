@@ -1,4 +1,4 @@
-/** Quoting for POSIX shells. */
+/** Quoting for the shell. */
 
-/** The value as one single-quoted word, safe whatever it contains. */
+/** A string as one word of a shell command, whatever it contains. */
 export const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
