@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { images, kubernetesBinaries, releases } from "../cluster/versions";
 import { cacheRoot } from "../lib/cache";
 import { ensureImages } from "../supply/images";
-import { ensureEngine } from "../supply/pulumi";
+import { ensurePulumi } from "../supply/pulumi";
 import { ensureReleases, mirrorPath } from "../supply/releases";
 import { labDir, stackDir } from "./places";
 import { checkedConfig, localPort, type Overrides } from "./stack-config";
@@ -19,7 +19,7 @@ export interface Toolchain {
 
 /** @throws UserError where a part can neither be downloaded nor built. */
 export async function ensureToolchain(stack: string): Promise<Toolchain> {
-  const engine = await ensureEngine(join(labDir, "pulumi"));
+  const engine = await ensurePulumi(join(labDir, "pulumi"));
   const binDirs = [engine.binDir, stackBin(stack)];
   return {
     pulumi: join(engine.binDir, "pulumi"),
