@@ -42,7 +42,7 @@ vi.mock("../../../tools/places", () => ({
 }));
 vi.mock("../../../tools/preflight", () => ({ preflight: (stack: { config(): unknown }) => stack.config() }));
 vi.mock("../../../cloud", () => ({ cloudUp: (options: unknown) => seen.cloud.push(options) }));
-vi.mock("../../../supply/pulumi", () => ({ ensureEngine: () => ({ binDir: "/bin", environment: {} }) }));
+vi.mock("../../../supply/pulumi", () => ({ ensurePulumi: () => ({ binDir: "/bin", environment: {} }) }));
 vi.mock("../../../supply/images", () => ({ ensureImages: () => ({ registryDir: "/registry" }) }));
 vi.mock("../../../supply/releases", () => ({
   mirrorPath: (url: string) => url,
