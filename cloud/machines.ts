@@ -16,7 +16,8 @@ import {
 } from "@aws-sdk/client-ec2";
 import type Docker from "dockerode";
 import { apiEndpoint } from "./ec2-api";
-import { Api, Instance } from "./hypervisor/desired";
+import { Api } from "./hypervisor/desired";
+import { Instance } from "./hypervisor/model";
 import { UserError } from "../lib/errors";
 import { Cloud, LABEL } from "./names";
 import { waitFor } from "../lib/process";

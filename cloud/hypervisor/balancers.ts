@@ -4,8 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL } from "../names";
 import { Context, log } from "./context";
-import { Desired } from "./desired";
-import { LoadBalancer } from "./desired-balancers";
+import { Desired, LoadBalancer } from "./model";
 import { writeIfChanged } from "./files";
 import { CONTROL_SOCKET, nodeId, parseStat, renderBalancer } from "./load-balancer";
 

@@ -12,87 +12,8 @@ import {
   IpPermission,
   StopInstancesCommand,
 } from "@aws-sdk/client-ec2";
-
-import { LoadBalancer, readBalancers } from "./desired-balancers";
-
-/** What the API says there is: the state that the hypervisor makes true. */
-export interface Desired {
-  readonly vpcs: readonly Vpc[];
-  readonly instances: readonly Instance[];
-  readonly groups: readonly SecurityGroup[];
-  readonly balancers: readonly LoadBalancer[];
-}
-
-/** A VPC that is not the account's default one. */
-export interface Vpc {
-  readonly id: string;
-  readonly region: string;
-  readonly cidr: string;
-  /** Routes of its route tables that lead to an instance, by the instance's private address. */
-  readonly routes: readonly Route[];
-}
-
-export interface Route {
-  readonly destination: string;
-  readonly via: string;
-}
-
-export interface Instance {
-  readonly id: string;
-  readonly region: string;
-  /** The tag Name, else the id. */
-  readonly name: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly vpcId: string;
-  readonly state: "running" | "stopped" | "terminated";
-  readonly privateIp: string;
-  /** Ids of its network interfaces. */
-  readonly interfaces: readonly string[];
-  /** Private DNS name: what the machine calls itself until its user data says otherwise. */
-  readonly dnsName: string;
-  readonly type: string;
-  readonly keyName: string | undefined;
-  readonly groups: readonly string[];
-  readonly zone: string;
-  readonly sourceDestCheck: boolean;
-  /** When the API was last told to run, start or reboot it. */
-  readonly bootedAt: Date;
-}
-
-export interface SecurityGroup {
-  readonly id: string;
-  readonly name: string;
-  readonly ingress: readonly Rule[];
-  readonly egress: readonly Rule[];
-}
-
-/** One permission of a security group, as the API has it: protocol "-1" is any, ports are missing where they mean nothing. */
-export interface Rule {
-  readonly protocol: string;
-  readonly fromPort: number | undefined;
-  readonly toPort: number | undefined;
-  readonly cidrs: readonly string[];
-  readonly groups: readonly string[];
-}
-
-/** Notice from the API: which generation of its state this is, where there is something, and who was told to boot when. */
-export interface Changes {
-  /** The API's process: generations of another one mean nothing. */
-  readonly process: number;
-  readonly generation: number;
-  readonly regions: readonly string[];
-  readonly boots: Readonly<Record<string, number>>;
-  /** Private addresses of load balancers, by ARN and subnet. */
-  readonly addresses: Readonly<Record<string, Readonly<Record<string, string>>>>;
-}
-
-/** What is reported to the API. */
-export interface Health {
-  /** State as DescribeTargetHealth has it, by target group and target. */
-  readonly targets: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Instances whose machine is down although they are meant to run. */
-  readonly impaired: readonly string[];
-}
+import { readBalancers } from "./desired-balancers";
+import { Changes, Desired, Health, Instance, Rule } from "./model";
 
 /** How long the hypervisor waits for an answer of the API, in milliseconds; longer than a long poll. */
 const TIMEOUT = 20_000;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Appliance } from "./appliance";
 import { privateDomain, resolverOf } from "./addresses";
-import { Vpc } from "./desired";
+import { Vpc } from "./model";
 
 /** A name and the addresses that it stands for. */
 export interface Name {

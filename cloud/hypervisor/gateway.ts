@@ -1,6 +1,6 @@
 import { Appliance } from "./appliance";
 import { gatewayOf } from "./addresses";
-import { Vpc } from "./desired";
+import { Vpc } from "./model";
 
 /** Port of the mirror on every VPC's gateway address. */
 export const MIRROR_PORT = 8080;

@@ -8,7 +8,7 @@ import { resolverOf } from "./addresses";
 import { Appliances } from "./appliance";
 import { BalancerHealth, Balancers } from "./balancers";
 import { Context, log, statusCode } from "./context";
-import { Changes, Desired, Health, Vpc } from "./desired";
+import { Changes, Desired, Health, Vpc } from "./model";
 import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
 import { writeIfChanged } from "./files";
 import { gateway, renderGateway } from "./gateway";

@@ -4,7 +4,7 @@ import type Docker from "dockerode";
 import { LABEL, nameOf, ownerLabels } from "../names";
 import { tryRun } from "../../lib/run";
 import { Context, log, statusCode } from "./context";
-import { Instance, Vpc } from "./desired";
+import { Instance, Vpc } from "./model";
 import { capabilitiesOf, machineContainer, seed } from "./machine";
 
 /** How systemd's process 1 ends when the machine's own user says `reboot` or `poweroff` (reboot(2), PID namespaces). */

@@ -1,5 +1,5 @@
 import { Appliance } from "./appliance";
-import { BalancerNode, HealthCheck, LoadBalancer, TargetGroup } from "./desired-balancers";
+import { BalancerNode, HealthCheck, LoadBalancer, TargetGroup } from "./model";
 import { Name } from "./dns";
 import { Holder } from "./security-groups";
 

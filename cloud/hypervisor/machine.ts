@@ -2,7 +2,7 @@ import type Docker from "dockerode";
 import { pack } from "tar-stream";
 import { Cloud, LABEL, nameOf, ownerLabels } from "../names";
 import { privateDomain, resolverOf } from "./addresses";
-import { Instance, Vpc } from "./desired";
+import { Instance, Vpc } from "./model";
 
 /** What a machine is made of, beside the instance itself. */
 export interface MachineParts {

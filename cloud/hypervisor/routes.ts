@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { run } from "../../lib/run";
-import { Route } from "./desired";
+import { Route } from "./model";
 
 /** Where the host looks up the rules of VPCs: before the main table's (32766). */
 const PRIORITY = 15_000;

@@ -1,4 +1,4 @@
-import { Desired, Rule, SecurityGroup } from "./desired";
+import { Desired, Rule, SecurityGroup } from "./model";
 
 /** Name of the table in a machine's network namespace. */
 export const TABLE = "security_groups";

@@ -5,7 +5,7 @@ import { Cloud, LABEL, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../na
 import { run } from "../../lib/run";
 import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
-import { Vpc } from "./desired";
+import { Vpc } from "./model";
 import { ignoreMissing } from "./instances";
 import { applyRoutes, removeRoutes } from "./routes";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LoadBalancer } from "../../../cloud/hypervisor/desired-balancers";
+import { LoadBalancer } from "../../../cloud/hypervisor/model";
 import { balancerNames, parseStat, renderBalancer } from "../../../cloud/hypervisor/load-balancer";
 
 const balancer: LoadBalancer = {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Rule, SecurityGroup } from "../../../cloud/hypervisor/desired";
+import { Rule, SecurityGroup } from "../../../cloud/hypervisor/model";
 import { allMembers, renderRuleset } from "../../../cloud/hypervisor/security-groups";
 
 const rule = (part: Partial<Rule>): Rule => ({
