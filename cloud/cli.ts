@@ -5,26 +5,26 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type Docker from "dockerode";
 import { findEngine } from "./container-engine";
-import { Cloud, CloudOptions, Node, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
-import { Drills, findNode, listNodes } from "./machines";
+import { Cloud, CloudOptions, Machine, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
+import { Faults, findMachine, listMachines } from "./machines";
 
-const HELP = `Usage: tsx cloud/cli.ts COMMAND [NODE] [--name CLOUD] [--port PORT] [--stack STACK]
+const HELP = `Usage: tsx cloud/cli.ts COMMAND [MACHINE] [--name CLOUD] [--port PORT] [--stack STACK]
 
   up        start what does not run   [--releases DIR] [--registry DIR] [--preload]
   down      end everything and remove it
   status    show the machines
-  logs      show the cloud's own logs, or a machine's journal   [NODE] [--follow]
-  console   a root shell on a machine   NODE
-  exec      run a command as root on a machine   NODE -- COMMAND...
-  kill      cut a machine's power   NODE
-  start     start a machine that was stopped or died   NODE
-  stop      shut a machine down   NODE
-  reboot    shut a machine down and start it   NODE
-  terminate lose a machine and its disk for good   NODE
-  partition take a machine off the network, but for SSH   NODE
-  heal      end its partition   NODE
+  logs      show the cloud's own logs, or a machine's journal   [MACHINE] [--follow]
+  console   a root shell on a machine   MACHINE
+  exec      run a command as root on a machine   MACHINE -- COMMAND...
+  kill      cut a machine's power   MACHINE
+  start     start a machine that was stopped or died   MACHINE
+  stop      shut a machine down   MACHINE
+  reboot    shut a machine down and start it   MACHINE
+  terminate lose a machine and its disk for good   MACHINE
+  partition take a machine off the network, but for SSH   MACHINE
+  heal      end its partition   MACHINE
 
-CLOUD and PORT default to LAB_CLOUD ("lab") and LAB_CLOUD_PORT (5001). NODE is a machine's name, instance id or address.
+CLOUD and PORT default to LAB_CLOUD ("lab") and LAB_CLOUD_PORT (5001). MACHINE is a machine's name, instance id or address.
 `;
 
 async function main(): Promise<number> {
@@ -62,40 +62,40 @@ async function main(): Promise<number> {
   const cloud = cloudOf(options);
   if (command === "logs" && wanted === undefined) return showLogs(cloud, values.follow ?? false);
   const docker = await engineOf(cloud);
-  const nodes = await listNodes(cloud, docker);
+  const machines = await listMachines(cloud, docker);
   if (wanted === undefined)
-    throw new UserError(`"${command}" wants a machine.`, `There are: ${nodes.map((n) => n.name).join(", ")}.`);
-  const node = findNode(nodes, wanted, values.stack);
-  if (command === "console") return enter(docker, node, ["bash", "--login"]);
-  if (command === "exec") return enter(docker, node, rest);
+    throw new UserError(`"${command}" wants a machine.`, `There are: ${machines.map((n) => n.name).join(", ")}.`);
+  const machine = findMachine(machines, wanted, values.stack);
+  if (command === "console") return enter(docker, machine, ["bash", "--login"]);
+  if (command === "exec") return enter(docker, machine, rest);
   if (command === "logs")
-    return enter(docker, node, ["journalctl", "--no-pager", ...(values.follow ? ["--follow"] : [])]);
+    return enter(docker, machine, ["journalctl", "--no-pager", ...(values.follow ? ["--follow"] : [])]);
 
-  const drills = new Drills(cloud, docker);
-  const actions: Record<string, (node: Node) => Promise<void>> = {
-    kill: (it) => drills.kill(it),
-    start: (it) => drills.start(it),
-    stop: (it) => drills.stop(it),
-    reboot: (it) => drills.reboot(it),
-    terminate: (it) => drills.terminate(it),
-    partition: (it) => drills.partition(it),
-    heal: (it) => drills.heal(it),
+  const faults = new Faults(cloud, docker);
+  const actions: Record<string, (machine: Machine) => Promise<void>> = {
+    kill: (it) => faults.kill(it),
+    start: (it) => faults.start(it),
+    stop: (it) => faults.stop(it),
+    reboot: (it) => faults.reboot(it),
+    terminate: (it) => faults.terminate(it),
+    partition: (it) => faults.partition(it),
+    heal: (it) => faults.heal(it),
   };
   const action = actions[command];
   if (!action) throw new UserError(`There is no command "${command}".`, `Say one of these:\n\n${HELP}`);
-  await action(node);
-  console.log(`${node.name} (${node.id}): ${command} done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  await action(machine);
+  console.log(`${machine.name} (${machine.id}): ${command} done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
   return 0;
 }
 
 async function status(options: CloudOptions): Promise<number> {
   const cloud = cloudOf(options);
-  const { endpoint, runs, settled, nodes } = await cloudStatus(options);
+  const { endpoint, runs, settled, machines } = await cloudStatus(options);
   console.log(`cloud ${cloud.name}: ${runs ? `EC2 API at ${endpoint}${settled ? "" : ", busy"}` : "down"}`);
-  if (nodes.length === 0) return runs ? 0 : 1;
-  const rows = nodes.map((node) => [
-    ...[node.name, node.stack ?? "-", node.id, node.type, node.privateIp, node.zone, node.state],
-    node.container?.Status.toLowerCase() ?? "none",
+  if (machines.length === 0) return runs ? 0 : 1;
+  const rows = machines.map((machine) => [
+    ...[machine.name, machine.stack ?? "-", machine.id, machine.type, machine.privateIp, machine.zone, machine.state],
+    machine.container?.Status.toLowerCase() ?? "none",
   ]);
   const table = [["NAME", "STACK", "INSTANCE", "TYPE", "ADDRESS", "ZONE", "STATE", "MACHINE"], ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
@@ -118,10 +118,10 @@ async function engineOf(cloud: Cloud): Promise<Docker> {
 }
 
 /** Runs a command in all of a machine's namespaces, as its root, with this terminal. */
-async function enter(docker: Docker, node: Node, command: readonly string[]): Promise<number> {
-  if (node.container?.State !== "running")
-    throw new UserError(`${node.name} is down.`, `Start it: start ${node.name}.`);
-  const { State } = await docker.getContainer(node.container.Id).inspect();
+async function enter(docker: Docker, machine: Machine, command: readonly string[]): Promise<number> {
+  if (machine.container?.State !== "running")
+    throw new UserError(`${machine.name} is down.`, `Start it: start ${machine.name}.`);
+  const { State } = await docker.getContainer(machine.container.Id).inspect();
   const env = {
     TERM: process.env["TERM"] ?? "dumb",
     HOME: "/root",

@@ -7,13 +7,13 @@ import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, cloudOf, prepareStateDir, settingsFile } from "./names";
-import { Node, isSettled, listNodes } from "./machines";
+import { Machine, isSettled, listMachines } from "./machines";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
 import { prepareHost } from "./host";
 import { refuseForeign, removeEverything, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
-export { Node } from "./machines";
+export { Machine } from "./machines";
 export { UserError } from "../lib/errors";
 export { Cloud, cloudOf } from "./names";
 
@@ -91,7 +91,7 @@ export interface CloudStatus {
   readonly runs: boolean;
   /** Whether everything that the API says is true already. */
   readonly settled: boolean;
-  readonly nodes: readonly Node[];
+  readonly machines: readonly Machine[];
 }
 
 /** Looks at the cloud; starts nothing. */
@@ -99,9 +99,9 @@ export async function cloudStatus(options: CloudOptions = {}): Promise<CloudStat
   const cloud = cloudOf(options);
   const engine = await findEngine();
   const runs = cloudRuns(cloud) && engine !== undefined;
-  if (!runs) return { endpoint: apiEndpoint(cloud), runs, settled: false, nodes: [] };
-  const nodes = await listNodes(cloud, engine.docker);
-  return { endpoint: apiEndpoint(cloud), runs, settled: await isSettled(cloud), nodes };
+  if (!runs) return { endpoint: apiEndpoint(cloud), runs, settled: false, machines: [] };
+  const machines = await listMachines(cloud, engine.docker);
+  return { endpoint: apiEndpoint(cloud), runs, settled: await isSettled(cloud), machines };
 }
 
 /** Whether the cloud's processes run. */

@@ -24,7 +24,7 @@ const FORWARDING_BEFORE = `${HOME}/ip-forward.before`;
 const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
 
 /** An engine that answers. */
-export interface Engine {
+export interface ContainerEngine {
   readonly docker: Docker;
   /** Value of DOCKER_HOST for commands. */
   readonly host: string;
@@ -33,7 +33,7 @@ export interface Engine {
 }
 
 /** The engine if one answers: DOCKER_HOST, the default socket, the project's own. Starts nothing. */
-export async function findEngine(): Promise<Engine | undefined> {
+export async function findEngine(): Promise<ContainerEngine | undefined> {
   const candidates = [
     ...(process.env["DOCKER_HOST"]
       ? [{ host: process.env["DOCKER_HOST"], own: process.env["DOCKER_HOST"] === `unix://${SOCKET}` }]
@@ -50,7 +50,7 @@ export async function findEngine(): Promise<Engine | undefined> {
 }
 
 /** The engine, installed and started if none answers. It runs as long as a cloud that asked for it is up. */
-export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
+export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngine> {
   if (process.getuid?.() !== 0) {
     throw new UserError(
       "The local cloud makes networks and containers on this machine, so it runs as root.",
@@ -146,7 +146,7 @@ const userFile = (stateDir: string): string =>
   join(USERS, createHash("sha256").update(stateDir).digest("hex").slice(0, 16));
 
 /** When the engine was started, as far as it is known: a container that ran before then was stopped with the engine. */
-export function engineStartedAt(engine: Engine): Date {
+export function engineStartedAt(engine: ContainerEngine): Date {
   const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
   const booted = new Date(Date.now() - uptime * 1000);
   return engine.own ? new Date(Math.max(statSync(`${HOME}/dockerd.pid`).mtimeMs, booted.getTime())) : booted;

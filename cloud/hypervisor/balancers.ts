@@ -6,7 +6,7 @@ import { LABEL } from "../names";
 import { Context, log } from "./context";
 import { Desired, LoadBalancer } from "./model";
 import { writeIfChanged } from "./files";
-import { CONTROL_SOCKET, nodeId, parseStat, renderBalancer } from "./load-balancer";
+import { CONTROL_SOCKET, balancerNodeId, parseStat, renderBalancer } from "./load-balancer";
 
 /** What the balancers' health checks found. */
 export interface BalancerHealth {
@@ -32,7 +32,7 @@ export class Balancers {
   async configure(desired: Desired, running: readonly Docker.ContainerInfo[]): Promise<void> {
     for (const balancer of desired.balancers) {
       for (const node of balancer.nodes) {
-        const id = nodeId(balancer, node);
+        const id = balancerNodeId(balancer, node);
         if (!writeIfChanged(join(this.directory(id), "haproxy.cfg"), renderBalancer(balancer, node))) continue;
         const container = running.find(({ Labels, State }) => Labels[LABEL.id] === id && State === "running");
         if (container) await this.reload(container.Id);
@@ -47,7 +47,7 @@ export class Balancers {
     const nodes = new Set<string>();
     for (const balancer of desired.balancers) {
       for (const node of balancer.nodes) {
-        const container = running.find(({ Labels }) => Labels[LABEL.id] === nodeId(balancer, node));
+        const container = running.find(({ Labels }) => Labels[LABEL.id] === balancerNodeId(balancer, node));
         if (container?.State !== "running") continue;
         const servers = await this.distrust(container.Id).catch(() => []);
         merge(targets, balancer, servers);

@@ -12,8 +12,8 @@ import { Changes, Desired, Health, Vpc } from "./model";
 import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
 import { writeIfChanged } from "./files";
 import { gateway, renderGateway } from "./gateway";
-import { Machines, loadRuleset } from "./instances";
-import { balancerNode, balancerHolder, balancerNames, nodeId } from "./load-balancer";
+import { Instances, loadRuleset } from "./instances";
+import { balancerNode, balancerHolder, balancerNames, balancerNodeId } from "./load-balancer";
 import { Holder, allMembers, renderRuleset } from "./security-groups";
 import { Vpcs } from "./vpc";
 
@@ -28,7 +28,7 @@ export class Hypervisor {
   private desired: Desired = { vpcs: [], instances: [], groups: [], balancers: [] };
   private changes: Changes = { process: 0, generation: 0, regions: [], boots: {}, addresses: {} };
   private readonly vpcs: Vpcs;
-  private readonly machines: Machines;
+  private readonly instances: Instances;
   private readonly balancers: Balancers;
   private readonly appliances: Appliances;
   /** The ruleset that was last loaded, by network namespace. */
@@ -44,7 +44,7 @@ export class Hypervisor {
     this.vpcs = new Vpcs(context);
     this.balancers = new Balancers(context);
     this.appliances = new Appliances(context);
-    this.machines = new Machines(
+    this.instances = new Instances(
       context,
       (instance, container) => this.protect(instance, container),
       () => this.wake(),
@@ -114,14 +114,14 @@ export class Hypervisor {
     const containers = await this.containers();
     const machines = containers.filter(({ Labels }) => Labels[LABEL.kind] === "machine");
     const [settled, health] = await Promise.all([
-      this.machines.reconcile(desired.instances, desired.vpcs, machines),
+      this.instances.reconcile(desired.instances, desired.vpcs, machines),
       this.services(
         desired,
         containers.filter(({ Labels }) => Labels[LABEL.kind] !== "machine"),
       ),
     ]);
     await this.protectAll(await this.containers());
-    await this.tell({ targets: health.targets, impaired: [...this.machines.dead] });
+    await this.tell({ targets: health.targets, impaired: [...this.instances.dead] });
     this.report(generation, settled);
   }
 
@@ -141,7 +141,9 @@ export class Hypervisor {
       ...desired.vpcs.map((vpc) => resolver(vpc, directory(vpc, "resolver"), upstream)),
       ...desired.vpcs.map((vpc) => gateway(vpc, directory(vpc, "gateway"), releasesDir, registryDir)),
       ...desired.balancers.flatMap((balancer) =>
-        balancer.nodes.map((node) => balancerNode(balancer, node, this.balancers.directory(nodeId(balancer, node)))),
+        balancer.nodes.map((node) =>
+          balancerNode(balancer, node, this.balancers.directory(balancerNodeId(balancer, node))),
+        ),
       ),
     ];
     await this.appliances.reconcile(wanted, present);

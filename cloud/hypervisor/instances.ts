@@ -15,7 +15,7 @@ const EXIT_POWEROFF = 130;
 export type Action = "create" | "recreate" | "start" | "restart" | "stop" | "report-stopped" | "remove" | "nothing";
 
 /** What the engine says about a machine's container. */
-export interface Machine {
+export interface ContainerState {
   readonly status: "created" | "running" | "exited" | string;
   readonly exitCode: number;
   readonly startedAt: Date;
@@ -27,7 +27,7 @@ export interface Machine {
  */
 export function decide(
   wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
-  machine: Machine | undefined,
+  machine: ContainerState | undefined,
   engineStartedAt: Date,
 ): Action {
   if (!wanted || wanted.state === "terminated") return machine ? "remove" : "nothing";
@@ -41,7 +41,7 @@ export function decide(
 }
 
 /** Makes machines of instances: one container each, and its volume. */
-export class Machines {
+export class Instances {
   /** Instances that are being worked on; nothing else happens to them meanwhile. */
   private readonly busy = new Map<string, Promise<void>>();
   /** Instances that are meant to run and whose machine is down. */

@@ -14,7 +14,7 @@ export function balancerNode(balancer: LoadBalancer, node: BalancerNode, directo
   const wait = "until nft list table inet security_groups >/dev/null 2>&1; do sleep 0.05; done";
   return {
     kind: "balancer",
-    id: nodeId(balancer, node),
+    id: balancerNodeId(balancer, node),
     vpcId: balancer.vpcId,
     address: node.address,
     readOnly: { [directory]: "/etc/balancer" },
@@ -23,14 +23,14 @@ export function balancerNode(balancer: LoadBalancer, node: BalancerNode, directo
 }
 
 /** Id of a node: the balancer's own, which ends its ARN, and the subnet's. */
-export function nodeId(balancer: LoadBalancer, node: BalancerNode): string {
+export function balancerNodeId(balancer: LoadBalancer, node: BalancerNode): string {
   return `${balancer.arn.split("/").at(-1)}-${node.subnetId.replace("subnet-", "")}`;
 }
 
 /** What security groups apply to: the node with this id. */
 export function balancerHolder(balancers: readonly LoadBalancer[], id: string): Holder | undefined {
   for (const balancer of balancers) {
-    const node = balancer.nodes.find((candidate) => nodeId(balancer, candidate) === id);
+    const node = balancer.nodes.find((candidate) => balancerNodeId(balancer, candidate) === id);
     const groups = balancer.groups.length > 0 ? balancer.groups : "any";
     if (node) return { vpcId: balancer.vpcId, privateIp: node.address, groups, sourceDestCheck: true };
   }

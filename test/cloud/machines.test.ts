@@ -6,7 +6,7 @@ import {
   DescribeInstanceStatusCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, findNode, listNodes, Node } from "../../cloud/machines";
+import { Faults, findMachine, listMachines, Machine } from "../../cloud/machines";
 import { World, eventually, newKey } from "../support/world";
 
 let world: World;
@@ -29,8 +29,8 @@ afterAll(() => world?.down());
 
 const bootId = async (): Promise<string> =>
   (await world.run(HOST, "cat /proc/1/stat | cut -d' ' -f22; cat /var/marker /etc/marker")).stdout;
-const node = async (): Promise<Node> =>
-  findNode(await listNodes(world.cloud, await world.docker()), "first", undefined);
+const machine = async (): Promise<Machine> =>
+  findMachine(await listMachines(world.cloud, await world.docker()), "first", undefined);
 
 describe("a machine", () => {
   it("boots a whole system, and cloud-init does what its user data says", async () => {
@@ -52,7 +52,7 @@ describe("a machine", () => {
     const before = await bootId();
     await world.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
     await world.settled();
-    expect((await node()).container?.State).toBe("exited");
+    expect((await machine()).container?.State).toBe("exited");
     await world.ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
     await world.reachable(HOST);
     const after = await bootId();
@@ -95,16 +95,16 @@ describe("a machine", () => {
   });
 
   it("stays dead when it dies, fails its status checks, and comes back when it is started", async () => {
-    const drills = new Drills(world.cloud, await world.docker());
-    await drills.kill(await node());
+    const faults = new Faults(world.cloud, await world.docker());
+    await faults.kill(await machine());
     const checks = async (): Promise<string | undefined> =>
       (await world.ec2.send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))).InstanceStatuses?.[0]
         ?.InstanceStatus?.Status;
     await eventually(async () => ((await checks()) === "impaired" ? true : undefined), "status checks to fail");
     await new Promise((done) => setTimeout(done, 2_500));
-    expect((await node()).container?.State).toBe("exited");
+    expect((await machine()).container?.State).toBe("exited");
     expect(await world.state(id)).toBe("running");
-    await drills.start(await node());
+    await faults.start(await machine());
     await world.reachable(HOST);
     expect(await bootId()).toContain("kept");
     await eventually(async () => ((await checks()) === "ok" ? true : undefined), "status checks to pass");

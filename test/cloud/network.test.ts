@@ -8,7 +8,7 @@ import {
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, Node, findNode, listNodes } from "../../cloud/machines";
+import { Faults, Machine, findMachine, listMachines } from "../../cloud/machines";
 import { World, eventually } from "../support/world";
 
 let world: World;
@@ -88,14 +88,14 @@ describe("security groups", () => {
   });
 
   it("are in force before a machine that reboots answers", async () => {
-    const drills = new Drills(world.cloud, await world.docker());
-    const node = findNode(await listNodes(world.cloud, await world.docker()), "b", undefined);
+    const faults = new Faults(world.cloud, await world.docker());
+    const machine = findMachine(await listMachines(world.cloud, await world.docker()), "b", undefined);
     let open = false;
     let done = false;
     const watch = (async () => {
       while (!done) open = (await world.opensFromGateway(B, 9)) || open;
     })();
-    await drills.reboot(node);
+    await faults.reboot(machine);
     await world.reachable(B);
     done = true;
     await watch;
@@ -127,8 +127,8 @@ describe("security groups", () => {
 
   it("cut a machine off when a drill isolates it, connections in progress included", async () => {
     const docker = await world.docker();
-    const drills = new Drills(world.cloud, docker);
-    const a = async (): Promise<Node> => findNode(await listNodes(world.cloud, docker), "a", undefined);
+    const faults = new Faults(world.cloud, docker);
+    const a = async (): Promise<Machine> => findMachine(await listMachines(world.cloud, docker), "a", undefined);
     const heard = async (): Promise<number> => Number((await world.run(B, "stat -c %s /run/heard")).stdout);
     await world.allow(peers, {
       IpProtocol: "tcp",
@@ -144,14 +144,14 @@ describe("security groups", () => {
     );
     await eventually(async () => (await heard()) > 10 || undefined, "the connection to carry something");
 
-    await drills.partition(await a());
+    await faults.partition(await a());
     expect(await world.opens(A, b(), 8000)).toBe(false);
     expect(await world.opens(B, world.address(A), 8000)).toBe(false);
     const silence = await heard();
     await new Promise((done) => setTimeout(done, 1_500));
     expect(await heard()).toBe(silence);
 
-    await drills.heal(await a());
+    await faults.heal(await a());
     expect(await world.opens(A, b(), 8000)).toBe(true);
   });
 });

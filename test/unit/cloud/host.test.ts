@@ -7,7 +7,7 @@ import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
 import { renderHostRuleset } from "../../../cloud/hypervisor/vpc";
 import { UserError } from "../../../lib/errors";
 import { bridgeOf, cloudOf } from "../../../cloud/names";
-import { Node, findNode } from "../../../cloud/machines";
+import { Machine, findMachine } from "../../../cloud/machines";
 
 const cloud = cloudOf({ name: "lab", port: 5001 });
 
@@ -107,26 +107,26 @@ COMMIT
 });
 
 describe("a machine on the command line", () => {
-  const node = (name: string, id: string, privateIp: string, stack: string): Node =>
-    ({ name, id, privateIp, stack }) as Node;
-  const nodes = [
-    node("controller-0", "i-1", "10.0.1.11", "a"),
-    node("controller-0", "i-2", "10.1.1.11", "b"),
-    node("b-worker-0", "i-3", "10.1.1.21", "b"),
+  const machine = (name: string, id: string, privateIp: string, stack: string): Machine =>
+    ({ name, id, privateIp, stack }) as Machine;
+  const machines = [
+    machine("controller-0", "i-1", "10.0.1.11", "a"),
+    machine("controller-0", "i-2", "10.1.1.11", "b"),
+    machine("b-worker-0", "i-3", "10.1.1.21", "b"),
   ];
 
   it("is found by name, the name's end, id, address, and stack", () => {
-    expect(findNode(nodes, "worker-0", undefined).id).toBe("i-3");
-    expect(findNode(nodes, "i-2", undefined).id).toBe("i-2");
-    expect(findNode(nodes, "10.0.1.11", undefined).id).toBe("i-1");
-    expect(findNode(nodes, "controller-0", "b").id).toBe("i-2");
+    expect(findMachine(machines, "worker-0", undefined).id).toBe("i-3");
+    expect(findMachine(machines, "i-2", undefined).id).toBe("i-2");
+    expect(findMachine(machines, "10.0.1.11", undefined).id).toBe("i-1");
+    expect(findMachine(machines, "controller-0", "b").id).toBe("i-2");
   });
 
   it("is asked for again where it is none or several", () => {
-    expect(() => findNode(nodes, "controller-0", undefined)).toThrow(
+    expect(() => findMachine(machines, "controller-0", undefined)).toThrow(
       /several machines: .*i-1, stack a.*i-2, stack b.*--stack/,
     );
-    expect(() => findNode(nodes, "worker-9", undefined)).toThrow(/no machine "worker-9".*controller-0/);
+    expect(() => findMachine(machines, "worker-9", undefined)).toThrow(/no machine "worker-9".*controller-0/);
   });
 });
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { Machine, decide } from "../../../cloud/hypervisor/instances";
+import { ContainerState, decide } from "../../../cloud/hypervisor/instances";
 import { capabilitiesOf } from "../../../cloud/hypervisor/machine";
 
 const at = (second: number): Date => new Date(second * 1000);
 const ENGINE = at(0);
 const running = { state: "running", bootedAt: at(10) } as const;
-const machine = (status: string, startedAt: number, exitCode = 0): Machine => ({
+const machine = (status: string, startedAt: number, exitCode = 0): ContainerState => ({
   status,
   exitCode,
   startedAt: at(startedAt),
