@@ -6,7 +6,7 @@ import { cloudDown, cloudUp } from "../cloud";
 import { writeTranscript } from "./by-hand";
 import { UserError } from "../lib/errors";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
-import { labDir, root, stackDir } from "./places";
+import { cloudsDir, labDir, root, stackDir } from "./places";
 import { awsPreflight, preflight } from "./preflight";
 import { recover } from "./recover";
 import { Stack, type StackOutputs } from "./stack";
@@ -42,6 +42,7 @@ async function startCloud(stack: Stack, overrides: Overrides = {}): Promise<void
   await cloudUp({
     name: cloudName(),
     port: stack.localPort,
+    stateRoot: cloudsDir,
     releasesDir,
     registryDir,
     preload: process.env["PRELOAD"] === "1",
@@ -93,7 +94,7 @@ export async function down(name: string): Promise<void> {
     await stack.destroy();
   }
   await removeStackFiles(stack.dir);
-  if (stack.localPort && !(await otherLocalStacks(stack))) await cloudDown({ name: cloudName() });
+  if (stack.localPort && !(await otherLocalStacks(stack))) await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
 }
 
 /** `make status`: the machines and nodes as they are now. */
@@ -119,7 +120,7 @@ export async function clean(): Promise<void> {
     ? readdirSync(labDir).filter((name) => existsSync(join(labDir, name, `Pulumi.${name}.yaml`)))
     : [];
   for (const name of names) await down(name);
-  await cloudDown({ name: cloudName() });
+  await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
 }
 
 /** `make labs`: every experiment, with a report. */

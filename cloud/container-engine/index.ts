@@ -6,6 +6,7 @@ import { UserError } from "../../lib/errors";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
 import { withFileLock } from "../../lib/file-lock";
 import { aptInstall, run, tryRun } from "../../lib/run";
+import { brand } from "../names";
 
 /**
  * The container engine: the one that answers on this machine, else one of the project's own.
@@ -13,8 +14,8 @@ import { aptInstall, run, tryRun } from "../../lib/run";
  * The own engine is Debian's docker.io with a data directory, a socket and a process of its own. It serves every
  * checkout and cloud of the machine; whoever takes down the last cloud stops it.
  */
-const HOME = "/var/lib/kubernetes-from-scratch/engine";
-const RUN = "/run/kubernetes-from-scratch";
+const HOME = `/var/lib/${brand.name}/engine`;
+const RUN = `/run/${brand.name}`;
 const SOCKET = `${RUN}/engine.sock`;
 const DAEMON: Daemon = { name: "dockerd", directory: HOME };
 /** One file for each cloud that uses the engine, holding the cloud's state directory. */

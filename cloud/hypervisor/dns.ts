@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { brand } from "../names";
 import { Appliance } from "./appliance";
 import { privateDomain, resolverOf } from "./addresses";
 import { Vpc } from "./model";
@@ -59,8 +60,8 @@ export function parseResolvers(text: string): string[] {
   return servers.filter((address) => /^\d+(\.\d+){3}$/.test(address) && !address.startsWith("127."));
 }
 
-const BEGIN = (cloud: string): string => `# BEGIN kubernetes-from-scratch ${cloud}`;
-const END = (cloud: string): string => `# END kubernetes-from-scratch ${cloud}`;
+const BEGIN = (cloud: string): string => `# BEGIN ${brand.name} ${cloud}`;
+const END = (cloud: string): string => `# END ${brand.name} ${cloud}`;
 
 /** The host's /etc/hosts with the cloud's marked block replaced by these names; without a block if there are none. */
 export function renderHostsFile(text: string, cloud: string, names: readonly Name[]): string {

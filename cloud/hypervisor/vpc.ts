@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type Docker from "dockerode";
-import { Cloud, LABEL, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
+import { Cloud, LABEL, brand, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
 import { run } from "../../lib/run";
 import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
@@ -65,7 +65,7 @@ ${indent(input)}  }
 
 /** Name of the host's nftables table for the cloud. */
 export function hostTable(cloud: Cloud): string {
-  return `kubernetes_from_scratch_${cloud.name.replace(/-/g, "_")}`;
+  return `${brand.identifier}_${cloud.name.replace(/-/g, "_")}`;
 }
 
 /** Makes networks of VPCs. */

@@ -4,16 +4,17 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { UserError, cloudDown, cloudUp } from "../../cloud";
+import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
 import { bridgePrefix } from "../../cloud/names";
 import { runningPid } from "../../lib/process";
+import { cloudsDir } from "../../tools/places";
 import { World } from "../support/world";
 
 let world: World;
 const PORT = 5080;
 
 const daemon = (name: string): number => runningPid({ name, directory: world.cloud.stateDir })!;
-const again = (): Promise<unknown> => cloudUp({ name: world.cloud.name, port: PORT });
+const again = (): Promise<unknown> => cloudUp(world.cloud);
 
 beforeAll(async () => {
   world = await World.up("t-recovery", PORT, "10.81.0.0/16");
@@ -74,13 +75,14 @@ describe("a cloud", () => {
   });
 
   it("says so when its port is taken", async () => {
-    const server = createServer().listen(5081, "127.0.0.1");
+    const other = cloudOf({ name: "t-port", port: 5081, stateRoot: cloudsDir });
+    const server = createServer().listen(other.port, "127.0.0.1");
     try {
-      await expect(cloudUp({ name: "t-port", port: 5081 })).rejects.toThrow(UserError);
-      await expect(cloudUp({ name: "t-port", port: 5081 })).rejects.toThrow(/Port 5081 .* is in use.*LAB_CLOUD_PORT/);
+      await expect(cloudUp(other)).rejects.toThrow(UserError);
+      await expect(cloudUp(other)).rejects.toThrow(/Port 5081 .* is in use.*LAB_CLOUD_PORT/);
     } finally {
       server.close();
-      await cloudDown({ name: "t-port", port: 5081 });
+      await cloudDown(other);
     }
   });
 

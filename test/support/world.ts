@@ -19,6 +19,7 @@ import { Client, utils } from "ssh2";
 import { Cloud, apiEndpoint, cloudDown, cloudOf, cloudStatus, cloudUp } from "../../cloud";
 import { findEngine } from "../../cloud/container-engine";
 import { addressIn } from "../../cloud/hypervisor/addresses";
+import { cloudsDir } from "../../tools/places";
 
 export const REGION = "ap-southeast-1";
 const IMAGE = "ami-0d13a9d64deb1300a";
@@ -54,10 +55,10 @@ export class World {
 
   /** Starts the cloud and makes the VPC, a.b.0.0/16 with a subnet a.b.1.0/24. */
   static async up(name: string, port: number, cidr: string, releasesDir?: string): Promise<World> {
-    const cloud = cloudOf({ name, port });
+    const cloud = cloudOf({ name, port, stateRoot: cloudsDir });
     if (!up.has(name)) await cloudDown(cloud); // whatever an interrupted run left
     up.add(name);
-    await cloudUp({ name, port, ...(releasesDir ? { releasesDir } : {}) });
+    await cloudUp({ ...cloud, ...(releasesDir ? { releasesDir } : {}) });
     const world = new World(cloud, cidr);
     await world.network();
     return world;

@@ -4,12 +4,12 @@ import { withoutEngineRules } from "../../../cloud/container-engine";
 import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/hypervisor/addresses";
 import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
-import { renderHostRuleset } from "../../../cloud/hypervisor/vpc";
+import { hostTable, renderHostRuleset } from "../../../cloud/hypervisor/vpc";
 import { UserError } from "../../../lib/errors";
-import { bridgeOf, cloudOf } from "../../../cloud/names";
+import { LABEL, bridgeOf, cloudOf, nameOf } from "../../../cloud/names";
 import { Machine, findMachine } from "../../../cloud/machines";
 
-const cloud = cloudOf({ name: "lab", port: 5001 });
+const cloud = cloudOf({ name: "lab", port: 5001, stateRoot: "/state" });
 
 describe("a VPC's addresses", () => {
   it("are counted from its base", () => {
@@ -130,6 +130,29 @@ describe("a machine on the command line", () => {
   });
 });
 
+describe("a cloud's state directory", () => {
+  it("is given, or is named after the cloud below a given root", () => {
+    expect(cloud.stateDir).toBe("/state/lab");
+    expect(cloudOf({ name: "lab", stateDir: "/elsewhere" }).stateDir).toBe("/elsewhere");
+    expect(cloudOf({ ...cloud, name: "other" }).stateDir).toBe(cloud.stateDir);
+  });
+
+  it("is absolute", () => {
+    expect(cloudOf({ name: "lab", stateRoot: "clouds" }).stateDir).toBe(`${process.cwd()}/clouds/lab`);
+  });
+});
+
+describe("the marks on what a cloud creates", () => {
+  it("never change, so that running clouds are recognised", () => {
+    expect(Object.values(LABEL)).toEqual(
+      ["cloud", "state-dir", "kind", "id", "vpc", "region", "hash"].map((key) => `kubernetes-from-scratch.${key}`),
+    );
+    expect(nameOf(cloud, "machine", "i-1")).toBe("kfs-lab-machine-i-1");
+    expect(bridgeOf(cloud, "vpc-0123456789abcdef0")).toBe("k6f49-89abcdef0");
+    expect(hostTable(cloudOf({ name: "a-b", stateRoot: "/state" }))).toBe("kubernetes_from_scratch_a_b");
+  });
+});
+
 describe("a cloud's name and port", () => {
   it.each([
     [{ name: "Lab" }, /at most 31 lower-case/],
@@ -139,7 +162,7 @@ describe("a cloud's name and port", () => {
     [{ port: 70000 }, /1 to 65535/],
     [{ port: Number.NaN }, /1 to 65535/],
   ])("are refused with a remedy: %o", (options, message) => {
-    expect(() => cloudOf({ name: "lab", port: 5001, ...options })).toThrow(UserError);
-    expect(() => cloudOf({ name: "lab", port: 5001, ...options })).toThrow(message);
+    expect(() => cloudOf({ name: "lab", port: 5001, stateRoot: "/state", ...options })).toThrow(UserError);
+    expect(() => cloudOf({ name: "lab", port: 5001, stateRoot: "/state", ...options })).toThrow(message);
   });
 });
