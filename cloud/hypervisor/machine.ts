@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
+import { BOOT_PROGRAM } from "../images";
 import { Cloud, LABEL, nameOf, ownerLabels } from "../names";
 import { privateDomain, resolverOf } from "./addresses";
 import { Instance, Vpc } from "./model";
@@ -44,7 +45,7 @@ export function machineContainer(instance: Instance, parts: MachineParts): Docke
     name: nameOf(cloud, "machine", instance.id),
     Image: parts.image,
     Hostname: instance.dnsName.split(".")[0],
-    Entrypoint: ["/usr/lib/kubernetes-from-scratch/boot"],
+    Entrypoint: [BOOT_PROGRAM],
     Env: [
       `VPC_RESOLVER=${resolverOf(vpc.cidr)}`,
       `VPC_DOMAIN=${privateDomain(vpc.region)}`,
