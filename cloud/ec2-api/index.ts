@@ -9,7 +9,7 @@ import { progress } from "../../lib/progress";
 import { tryRun } from "../../lib/run";
 
 const MOTO_VERSION = "5.2.1";
-const REQUIREMENT = `moto[ec2,elbv2,iam,server,ssm,sts]==${MOTO_VERSION}`;
+const REQUIREMENT = `moto[ec2,elbv2,server,sts]==${MOTO_VERSION}`;
 const PYTHON = "python3";
 
 /** URL of the cloud's API, for AWS_ENDPOINT_URL or an SDK's `endpoint` option. */

@@ -7,7 +7,8 @@ import pickle
 from cryptography.hazmat.primitives import serialization
 from moto import backends
 
-SERVICES = ("ec2", "elbv2", "iam", "ssm", "sts", "kms")
+# The services whose state is kept.
+SERVICES = ("ec2", "elbv2", "sts", "kms")
 
 
 def private_key(der: bytes):
