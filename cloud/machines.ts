@@ -1,3 +1,4 @@
+/** The machines of a running cloud: how to list and find them, and the faults that can be inflicted on them. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -22,14 +23,14 @@ import { UserError } from "../lib/errors";
 import { Cloud, LABEL } from "./names";
 import { waitFor } from "../lib/process";
 
-/** A machine of the cloud as the command line sees it: what the API says, and the container that it is. */
+/** An instance together with the container that runs it. */
 export interface Machine extends Instance {
-  /** The tag "stack", to tell apart equal names of several stacks. */
+  /** The value of the tag "stack", which distinguishes machines with the same name. */
   readonly stack: string | undefined;
   readonly container: Docker.ContainerInfo | undefined;
 }
 
-/** All machines that are not terminated. */
+/** All machines except terminated ones. */
 export async function listMachines(cloud: Cloud, docker: Docker): Promise<Machine[]> {
   const api = new Api(apiEndpoint(cloud));
   const filters = { label: [`${LABEL.cloud}=${cloud.name}`, `${LABEL.kind}=machine`] };
@@ -45,7 +46,10 @@ export async function listMachines(cloud: Cloud, docker: Docker): Promise<Machin
   }));
 }
 
-/** The machine that a person means: by name, the name's end, instance id or address. */
+/**
+ * Finds the machine that a person means, by its name, the end of its name, its instance id or its private address.
+ * @throws UserError unless exactly one machine matches.
+ */
 export function findMachine(machines: readonly Machine[], wanted: string, stack: string | undefined): Machine {
   const candidates = machines.filter((machine) => stack === undefined || machine.stack === stack);
   const exact = candidates.filter(({ name, id, privateIp }) => [name, id, privateIp].includes(wanted));
@@ -56,12 +60,15 @@ export function findMachine(machines: readonly Machine[], wanted: string, stack:
       .map((machine) => `${machine.name} (${machine.id}${machine.stack ? `, stack ${machine.stack}` : ""})`)
       .join(", ") || "none";
   if (found.length > 1) {
-    throw new UserError(`"${wanted}" is the name of several machines: ${names(found)}.`, "Say --stack, or the id.");
+    throw new UserError(
+      `"${wanted}" matches several machines: ${names(found)}.`,
+      "Add --stack, or use the instance id.",
+    );
   }
-  throw new UserError(`There is no machine "${wanted}".`, `There are: ${names(machines)}.`);
+  throw new UserError(`There is no machine "${wanted}".`, `Machines: ${names(machines)}.`);
 }
 
-/** Whether the hypervisor has made true all that the API says now. */
+/** Whether the hypervisor has caught up with the API's current state. */
 export async function isSettled(cloud: Cloud): Promise<boolean> {
   const file = join(cloud.stateDir, "hypervisor.json");
   if (!existsSync(file)) return false;
@@ -69,7 +76,7 @@ export async function isSettled(cloud: Cloud): Promise<boolean> {
   return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
 }
 
-/** What can be done to a machine for a drill. */
+/** Inflicts faults on machines, and ends them. */
 export class Faults {
   private readonly api: Api;
 
@@ -80,13 +87,13 @@ export class Faults {
     this.api = new Api(apiEndpoint(cloud));
   }
 
-  /** Cuts the power: the machine is gone at once and stays down, "running" in the API's eyes, until it is started. */
+  /** Cuts the power: the machine goes down at once and stays down until it is started. The API still says "running". */
   async kill(machine: Machine): Promise<void> {
-    if (machine.container?.State !== "running") throw new UserError(`${machine.name} is down already.`);
+    if (machine.container?.State !== "running") throw new UserError(`${machine.name} is already down.`);
     await this.docker.getContainer(machine.container.Id).kill();
   }
 
-  /** Starts a machine that was stopped or died; its disk is as it was. */
+  /** Starts a machine that was stopped or has died, with its disk as it was. */
   async start(machine: Machine): Promise<void> {
     const InstanceIds = [machine.id];
     if (machine.state === "stopped") await this.client(machine).send(new StartInstancesCommand({ InstanceIds }));
@@ -95,26 +102,28 @@ export class Faults {
     await this.bootedAfter(machine);
   }
 
+  /** Shuts the machine down. */
   async stop(machine: Machine): Promise<void> {
     await this.client(machine).send(new StopInstancesCommand({ InstanceIds: [machine.id] }));
     await this.until(machine, (state) => !state.Running, "stop");
   }
 
+  /** Shuts the machine down and starts it again. */
   async reboot(machine: Machine): Promise<void> {
     await this.client(machine).send(new RebootInstancesCommand({ InstanceIds: [machine.id] }));
     await this.bootedAfter(machine);
   }
 
-  /** Loses the machine for good, disk and all. */
+  /** Destroys the machine and its disk. */
   async terminate(machine: Machine): Promise<void> {
     await this.client(machine).send(new TerminateInstancesCommand({ InstanceIds: [machine.id] }));
     await waitFor(async () => !(await this.inspect(machine)), 30_000);
   }
 
   /**
-   * Takes the machine off the network: its security groups are exchanged for one that lets SSH in and nothing else in or
-   * out, and its connections are cut, which a change of groups alone does not do, on AWS neither. Its own groups are noted
-   * in a tag.
+   * Cuts the machine off the network: replaces its security groups with one that admits SSH and nothing else, in or
+   * out, and breaks its established connections, which a change of groups alone does not do (on AWS neither). The
+   * replaced groups are recorded in a tag.
    */
   async partition(machine: Machine): Promise<void> {
     const client = this.client(machine);
@@ -139,7 +148,7 @@ export class Faults {
     await forget.start({ Detach: true });
   }
 
-  /** Ends a partition: the machine has its own groups again. */
+  /** Ends a partition: gives the machine its security groups back. */
   async heal(machine: Machine): Promise<void> {
     const client = this.client(machine);
     const groups = machine.tags[GROUPS_TAG]?.split(" ");
@@ -154,7 +163,7 @@ export class Faults {
 
   private async settled(): Promise<void> {
     if (await waitFor(() => isSettled(this.cloud), 60_000)) return;
-    throw new Error("the hypervisor did not settle within a minute; see its log (cloud logs)");
+    throw new Error(`The hypervisor did not settle within a minute; see ${hypervisorLog(this.cloud)}.`);
   }
 
   private client(machine: Machine): ReturnType<Api["ec2"]> {
@@ -169,7 +178,7 @@ export class Faults {
     }
   }
 
-  /** Waits until the machine has booted again after now. */
+  /** Waits until the machine has booted, counting from now. */
   private bootedAfter(machine: Machine): Promise<void> {
     const before = Date.now();
     return this.until(machine, (state) => state.Running && Date.parse(state.StartedAt) > before - 50, "start");
@@ -184,11 +193,11 @@ export class Faults {
       const state = await this.inspect(machine);
       return state !== undefined && condition(state);
     }, 60_000);
-    if (!done)
-      throw new Error(`${machine.name} did not ${what} within a minute; see the hypervisor's log (cloud logs)`);
+    if (!done) throw new Error(`${machine.name} did not ${what} within a minute; see ${hypervisorLog(this.cloud)}.`);
   }
 }
 
-/** The tag that holds the groups of a machine that is off the network. */
+/** The tag that records the security groups of a partitioned machine. */
 const GROUPS_TAG = "partitioned-from";
 const isolation = (machine: Machine): string => `isolated-${machine.id}`;
+const hypervisorLog = (cloud: Cloud): string => join(cloud.stateDir, "hypervisor.log");

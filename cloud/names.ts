@@ -22,11 +22,11 @@ export interface Cloud {
   readonly name: string;
   /** Port of the EC2 API on 127.0.0.1. */
   readonly port: number;
-  /** Absolute path of the directory with the cloud's process records, logs and EC2 state, readable by its owner only. */
+  /** Absolute path of the directory with process records, logs and the EC2 API's state. Closed to other users. */
   readonly stateDir: string;
 }
 
-/** Identifies a cloud: its state is in `stateDir`, or in the directory below `stateRoot` that bears the cloud's name. */
+/** Identifies a cloud. Its state is in `stateDir`, or in the directory below `stateRoot` named after the cloud. */
 export type CloudRef = {
   /** Default: LAB_CLOUD, or "lab" if that is not set. */
   readonly name?: string;
@@ -42,16 +42,16 @@ export function cloudOf(ref: CloudRef): Cloud {
   const name = ref.name ?? process.env["LAB_CLOUD"] ?? "lab";
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) {
     throw new UserError(
-      `"${name}" is not a valid name for a local cloud: use at most 31 lower-case letters, digits and hyphens, beginning with a letter.`,
-      "Set LAB_CLOUD (or --name) accordingly.",
+      `"${name}" is not a valid name for a local cloud.`,
+      "Set LAB_CLOUD (or --name) to at most 31 lower-case letters, digits and hyphens, beginning with a letter.",
     );
   }
   const stateDir = resolve("stateDir" in ref ? ref.stateDir : join(ref.stateRoot, name));
   const port = ref.port ?? Number(process.env["LAB_CLOUD_PORT"] ?? recordedPort(stateDir) ?? 5001);
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new UserError(
-      `"${ref.port ?? process.env["LAB_CLOUD_PORT"] ?? port}" is not a valid port for the EC2 API: it must be a number from 1 to 65535.`,
-      "Set LAB_CLOUD_PORT (or --port) to a free port.",
+      `"${ref.port ?? process.env["LAB_CLOUD_PORT"] ?? port}" is not a valid port for the EC2 API.`,
+      "Set LAB_CLOUD_PORT (or --port) to a free port from 1 to 65535.",
     );
   }
   return { name, port, stateDir };
@@ -97,7 +97,7 @@ export function nameOf(cloud: Cloud, kind: string, id: string): string {
   return `${brand.prefix}-${cloud.name}-${kind}-${id}`;
 }
 
-/** Common prefix of the names of the cloud's bridges. It is short because interface names have at most 15 characters. */
+/** Common prefix of the names of the cloud's bridges; short, because interface names have at most 15 characters. */
 export function bridgePrefix(cloud: Cloud): string {
   return `${brand.bridge}${createHash("sha256").update(cloud.stateDir).digest("hex").slice(0, 4)}-`;
 }

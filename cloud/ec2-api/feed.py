@@ -1,6 +1,6 @@
 """What the hypervisor needs beyond the AWS API: notice of changes, and a way to report what machines are really doing.
 
-GET  /hypervisor/changes?after=N  returns as soon as the API's generation exceeds N, and after a few seconds in any case:
+GET  /hypervisor/changes?after=N  returns once the API's generation exceeds N, or after a few seconds in any case:
      {"process": 4711, "generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1},
      "addresses": {"arn:…:loadbalancer/…": {"subnet-0abc…": "10.0.1.10"}}}. "boots" is when an instance was last asked
      to run, start or reboot, in seconds since 1970; "addresses" are those of the load balancers.

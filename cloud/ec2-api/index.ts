@@ -1,4 +1,4 @@
-/** The EC2, ELBv2 and STS APIs of a cloud, as a background process: moto_server, run by the launcher beside this file. */
+/** The EC2, ELBv2 and STS APIs of a cloud, as a background process: moto_server, started by launcher.py. */
 import { connect } from "node:net";
 import { join } from "node:path";
 import { cached } from "../../lib/cache";
@@ -41,7 +41,8 @@ export async function startEc2Api(cloud: Cloud): Promise<void> {
   }, 30_000);
   if (!inTime || runningPid(daemonOf(cloud)) === undefined) {
     throw new Error(
-      `The EC2 API did not start on ${apiEndpoint(cloud)}. ${logFile(daemonOf(cloud))} ends with:\n${logTail(daemonOf(cloud))}`,
+      `The EC2 API did not start on ${apiEndpoint(cloud)}. ${logFile(daemonOf(cloud))} ends with:\n` +
+        logTail(daemonOf(cloud)),
     );
   }
 }
@@ -70,8 +71,8 @@ export async function ensureMoto(): Promise<string> {
     version: MOTO_VERSION,
     recipe: `${REQUIREMENT} ${version.stdout.trim()}`,
     build: async (target) => {
-      // A plain directory of packages rather than a virtual environment, because the cache moves it when it is complete.
-      // Python runs with -S, so that packages installed on the host are not used.
+      // A plain directory of packages, not a virtual environment, because the cache moves it when it is complete. With -S
+      // Python does not use packages that are installed on the host.
       const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", target, REQUIREMENT];
       const result = await progress(`installing ${REQUIREMENT}`, () => tryRun(PYTHON, pip));
       if (result.exitCode !== 0) {

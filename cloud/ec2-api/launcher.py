@@ -21,7 +21,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
-import patches  # noqa: F401 (importing it patches moto)
+import patches  # importing it patches moto
 from feed import Feed
 from state import Snapshot
 

@@ -149,7 +149,7 @@ def highest_free_address(subnet) -> str:
 
 @patch(elbv2.ELBv2Backend.create_load_balancer)
 def create_with_addresses(original, self, *args, **kwargs):
-    """moto gives a load balancer no address. Here it has one per subnet: the mapping's, or else the highest free one."""
+    """moto gives a load balancer no address. Here it has one per subnet: the mapping's, or the highest free one."""
     mappings = {mapping["SubnetId"]: mapping for mapping in kwargs.get("subnet_mappings") or []}
     balancer = original(self, *args, **kwargs)
     balancer.state = "active"

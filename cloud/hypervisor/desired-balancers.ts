@@ -1,3 +1,4 @@
+/** Reads load balancers, listeners and target groups from the ELBv2 API. */
 import {
   DescribeListenersCommand,
   DescribeLoadBalancerAttributesCommand,

@@ -1,3 +1,4 @@
+/** The hypervisor's client of the API process. */
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import {
   DescribeInstanceAttributeCommand,
@@ -15,19 +16,19 @@ import {
 import { readBalancers } from "./desired-balancers";
 import { Changes, Desired, Health, Instance, Rule } from "./model";
 
-/** How long the hypervisor waits for an answer of the API, in milliseconds; longer than a long poll. */
+/** How long to wait for a response from the API, in milliseconds; longer than a long poll takes. */
 const TIMEOUT = 20_000;
 
 const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 
-/** Reads the cloud's API. */
+/** Reads the desired state, and reports what machines do. */
 export class Api {
   private readonly clients = new Map<string, EC2Client>();
   private readonly types = new Map<string, Promise<{ cpus: number; memoryMiB: number }>>();
 
   constructor(readonly endpoint: string) {}
 
-  /** Waits (some seconds at most) until the API's state is newer than a generation, and says what is new. */
+  /** Waits until the API's generation exceeds `after`, or for a few seconds, and returns its answer. */
   async changes(after: number): Promise<Changes> {
     const response = await fetch(`${this.endpoint}/hypervisor/changes?after=${after}`, {
       signal: AbortSignal.timeout(TIMEOUT),
@@ -35,7 +36,7 @@ export class Api {
     return (await response.json()) as Changes;
   }
 
-  /** Everything that the API wants to exist. */
+  /** Everything that should exist. */
   async desired(changes: Changes): Promise<Desired> {
     const regions = await Promise.all(changes.regions.map((region) => this.region(region, changes)));
     return {
@@ -46,13 +47,13 @@ export class Api {
     };
   }
 
-  /** Reports what the API cannot know: health of load balancer targets by target group, and machines that died. */
+  /** Reports what the API process cannot know: the health of load balancer targets, and machines that have died. */
   async report(health: Health): Promise<void> {
     const body = JSON.stringify(health);
     await fetch(`${this.endpoint}/hypervisor/health`, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
   }
 
-  /** The instance's user data, empty if it has none, and the public key that it is to be reached by. */
+  /** The instance's user data, empty if it has none, and the public key of its key pair. */
   async firstBoot(instance: Instance): Promise<{ userData: Buffer; publicKey: string | undefined }> {
     const client = this.ec2(instance.region);
     const attribute = new DescribeInstanceAttributeCommand({ InstanceId: instance.id, Attribute: "userData" });
@@ -82,11 +83,12 @@ export class Api {
     return size;
   }
 
-  /** Tells the API that a machine shut itself down. */
+  /** Reports that a machine has shut itself down. */
   async stopped(instance: Instance): Promise<void> {
     await this.ec2(instance.region).send(new StopInstancesCommand({ InstanceIds: [instance.id] }));
   }
 
+  /** The EC2 client for a region. */
   ec2(region: string): EC2Client {
     let client = this.clients.get(region);
     if (!client) {
@@ -111,7 +113,7 @@ export class Api {
     const instances = (reservations.Reservations ?? [])
       .flatMap((reservation) => reservation.Instances ?? [])
       .map((instance) => instanceOf(instance, region, changes));
-    // A route leads to an instance, or to its network interface.
+    // A route's target is an instance, or a network interface of one.
     const addresses = new Map(
       instances.flatMap(({ id, interfaces, privateIp }) => [id, ...interfaces].map((to) => [to, privateIp] as const)),
     );

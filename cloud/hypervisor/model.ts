@@ -1,4 +1,4 @@
-/** The desired state as read from the EC2 and ELBv2 APIs, and the messages between the API process and the hypervisor. */
+/** The desired state, as read from the EC2 and ELBv2 APIs, and the messages between API process and hypervisor. */
 
 /** Everything that the API says should exist. */
 export interface Desired {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Process 1 of a machine until systemd takes over: prepares the engine's container so that a whole system can boot in it.
+# Process 1 of a machine until systemd takes over: prepares the container so that a whole system can boot in it.
 # Environment: VPC_RESOLVER, VPC_DOMAIN.
 set -eu
 

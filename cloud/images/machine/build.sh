@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the root file system of the machine image: Debian 13 with what Debian's own EC2 images contain, plus common tools
-# for networking and debugging. Usage: build.sh TARGET.tar
+# Builds the root file system of the machine image: Debian 13 with what Debian's own EC2 images contain, plus common
+# tools for networking and debugging. Usage: build.sh TARGET.tar
 # Environment: BOOT_PROGRAM, path of boot.sh in the image.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
