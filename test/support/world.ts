@@ -217,10 +217,17 @@ export class World {
   }
 }
 
+/** Length of a public key in OpenSSH's format, in bytes: the type and the key, each after its length. */
+const ED25519_BLOB = 4 + "ssh-ed25519".length + 4 + 32;
+
 /** Generates an SSH key pair, in OpenSSH's formats. */
 export function newKey(): { private: string; public: string } {
-  const pair = utils.generateKeyPairSync("ed25519");
-  return { private: pair.private, public: pair.public };
+  for (;;) {
+    const pair = utils.generateKeyPairSync("ed25519");
+    // ssh2 drops a leading zero byte of the public key, and nobody accepts such a key: 1 in 200 is tried again.
+    const blob = Buffer.from(pair.public.split(" ")[1]!, "base64");
+    if (blob.length === ED25519_BLOB) return { private: pair.private, public: pair.public };
+  }
 }
 
 /** Polls every 200 ms until the probe returns something, for a minute by default. */
