@@ -37,6 +37,7 @@ vi.mock("../../../tools/places", () => ({
   labDir: `${root}/.lab`,
   stackDir: (stack: string) => `${root}/.lab/${stack}`,
   stateDir: `${root}/.lab/state`,
+  cloudsDir: `${root}/.lab/cloud`,
   passphraseFile: `${root}/.lab/passphrase`,
   project: "kubernetes-from-scratch",
 }));
@@ -86,11 +87,7 @@ test("a `make up` opens each Pulumi file once, and every part of it sees the run
 
   const reads = seen.files.filter((call) => !/^(write|rename)/.test(call));
   expect(reads.sort()).toEqual(
-    [
-      `readFileSync ${effective}`,
-      `readFileSync ${root}/Pulumi.local.yaml`,
-      `readFileSync ${root}/Pulumi.yaml`,
-    ].sort(),
+    [`readFileSync ${effective}`, `readFileSync ${root}/Pulumi.local.yaml`, `readFileSync ${root}/Pulumi.yaml`].sort(),
   );
 
   expect(seen.cloud).toMatchObject([{ port: 5077 }]);
