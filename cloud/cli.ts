@@ -7,6 +7,7 @@ import type Docker from "dockerode";
 import { findEngine } from "./container-engine";
 import { Cloud, CloudOptions, CloudRef, Machine, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
 import { Faults, findMachine, listMachines } from "./machines";
+import { formatTable } from "../lib/table";
 
 const HELP = `Usage: tsx cloud/cli.ts COMMAND [MACHINE] [OPTION...]
 
@@ -121,15 +122,7 @@ async function status(ref: CloudRef): Promise<number> {
     ...[machine.name, machine.stack ?? "-", machine.id, machine.type, machine.privateIp, machine.zone, machine.state],
     machine.container?.Status.toLowerCase() ?? "none",
   ]);
-  const table = [["NAME", "STACK", "INSTANCE", "TYPE", "ADDRESS", "ZONE", "STATE", "MACHINE"], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  for (const row of table)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    );
+  console.log(formatTable([["NAME", "STACK", "INSTANCE", "TYPE", "ADDRESS", "ZONE", "STATE", "MACHINE"], ...rows]));
   return 0;
 }
 
