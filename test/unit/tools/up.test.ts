@@ -42,7 +42,7 @@ vi.mock("../../../tools/places", () => ({
 }));
 vi.mock("../../../tools/preflight", () => ({ preflight: (stack: { config(): unknown }) => stack.config() }));
 vi.mock("../../../cloud", () => ({ cloudUp: (options: unknown) => seen.cloud.push(options) }));
-vi.mock("../../../supply/pulumi", () => ({ ensureEngine: () => ({ binDir: "/bin", environment: {} }) }));
+vi.mock("../../../supply/pulumi", () => ({ ensurePulumi: () => ({ binDir: "/bin", environment: {} }) }));
 vi.mock("../../../supply/images", () => ({ ensureImages: () => ({ registryDir: "/registry" }) }));
 vi.mock("../../../supply/releases", () => ({
   mirrorPath: (url: string) => url,
@@ -86,11 +86,7 @@ test("a `make up` opens each Pulumi file once, and every part of it sees the run
 
   const reads = seen.files.filter((call) => !/^(write|rename)/.test(call));
   expect(reads.sort()).toEqual(
-    [
-      `readFileSync ${effective}`,
-      `readFileSync ${root}/Pulumi.local.yaml`,
-      `readFileSync ${root}/Pulumi.yaml`,
-    ].sort(),
+    [`readFileSync ${effective}`, `readFileSync ${root}/Pulumi.local.yaml`, `readFileSync ${root}/Pulumi.yaml`].sort(),
   );
 
   expect(seen.cloud).toMatchObject([{ port: 5077 }]);
