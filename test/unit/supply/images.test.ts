@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { images } from "../../../cluster/versions";
+import { labImages } from "../../../labs/images";
 import { hostArchitecture } from "../../../lib/architecture";
 import { parseReference, writeImage } from "../../../supply/images/oci";
 import { pullImage, registryUrl } from "../../../supply/images/pull";
@@ -39,8 +40,8 @@ describe("an image's name", () => {
 });
 
 describe("a recipe", () => {
-  it("exists for every image that every cluster runs", () => {
-    for (const name of Object.values(images)) {
+  it("exists for every image that clusters and labs use", () => {
+    for (const name of [...Object.values(images), ...labImages]) {
       const { repository, tag } = parseReference(name);
       expect(imageRecipe(repository, tag), name).toBeDefined();
     }
