@@ -69,6 +69,7 @@ export async function seed(instance: Instance, userData: Buffer, publicKey: stri
   const metaData = {
     "instance-id": instance.id,
     "local-hostname": instance.dnsName,
+    "availability-zone": instance.zone,
     "public-keys": publicKey ? [publicKey] : [],
   };
   const tar = pack();

@@ -1,7 +1,7 @@
 /** A whole `make up` with everything outside of tools/ replaced: how often it opens Pulumi's files, and what it passes on. */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { up } from "../../../tools/commands";
 
@@ -79,7 +79,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-test("a `make up` opens each Pulumi file once, and every part of it sees the run's values", async () => {
+it("a `make up` opens each Pulumi file once, and every part of it sees the run's values", async () => {
   const values = { kubernetesVersion: "v1.36.1", region: "eu-west-1", awsEndpoint: "http://127.0.0.1:5077" };
   vi.spyOn(console, "log").mockImplementation(() => undefined);
   seen.files.length = 0;
