@@ -43,7 +43,9 @@ async function stop(bench: Bench, component: Component): Promise<() => Promise<v
 /** Whether the container still runs and the Service still responds, checked on the worker and not through the API. */
 async function goesOn(bench: Bench, { node, container, service }: Steady): Promise<string> {
   const result = await bench.nodes.run(node, `crictl exec ${container} wget -qO- -T 3 http://${service}/`);
-  return result.code === 0 && result.stdout.startsWith("steady-") ? "responds" : `no response: ${result.stderr.trim()}`;
+  return result.exitCode === 0 && result.stdout.startsWith("steady-")
+    ? "responds"
+    : `no response: ${result.stderr.trim()}`;
 }
 
 async function experiment(bench: Bench): Promise<void> {

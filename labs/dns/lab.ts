@@ -17,9 +17,9 @@ async function experiment(bench: Bench): Promise<void> {
   const domain = "svc.cluster.local";
   const plain = (await api.get("Service", "plain", namespace)).spec.clusterIP!;
   const servers = pods.items.filter((p) => p.metadata.labels?.["app"] === "named").map((p) => p.status.podIP!);
-  const ask = async (name: string, type = "a"): Promise<{ code: number; text: string; addresses: string[] }> => {
-    const { code, stdout, stderr } = await api.exec("asker", namespace, ["nslookup", `-type=${type}`, name]);
-    return { code, text: stdout + stderr, addresses: addressesIn(stdout) };
+  const ask = async (name: string, type = "a"): Promise<{ exitCode: number; text: string; addresses: string[] }> => {
+    const { exitCode, stdout, stderr } = await api.exec("asker", namespace, ["nslookup", `-type=${type}`, name]);
+    return { exitCode, text: stdout + stderr, addresses: addressesIn(stdout) };
   };
   const found = async (name: string): Promise<string[]> => (await ask(name)).addresses;
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Where, WriteOptions } from "./api";
 import type { Cluster } from "./cluster";
-import { command, type CommandResult } from "./command";
+import { type Result, tryRun } from "../../lib/run";
 import type { Etcd } from "./etcd";
 import { type Claim, judge, type Prediction } from "./expectation";
 import type { Journal } from "./journal";
@@ -131,17 +131,19 @@ export class Bench {
 
   /** Standard output of a command in a pod of the lab. @throws Error if it exits non-zero. */
   async exec(pod: string, ...command: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
-    if (code !== 0) throw new Error(`"${command.join(" ")}" in pod ${pod} exited with ${code}: ${stderr || stdout}`);
+    const { exitCode, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
+    if (exitCode !== 0)
+      throw new Error(`"${command.join(" ")}" in pod ${pod} exited with ${exitCode}: ${stderr || stdout}`);
     return stdout;
   }
 
   /** Runs kubectl as a reader would, in the lab's namespace; undefined if this machine does not have it. */
-  async kubectl(...args: readonly string[]): Promise<CommandResult | undefined> {
+  async kubectl(...args: readonly string[]): Promise<Result | undefined> {
     this.signal.throwIfAborted();
     if (!this.cluster.kubectl) return undefined;
     const { path, kubeconfig } = this.cluster.kubectl;
-    return command(path, ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args], { signal: this.signal });
+    const all = ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args];
+    return tryRun(path, all, { signal: this.signal, timeoutSeconds: 30 });
   }
 
   // Changes outside the namespace. How to undo each one is recorded first.

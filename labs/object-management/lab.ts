@@ -125,7 +125,7 @@ async function aFolder(bench: Bench, folder: string): Promise<void> {
     const diff = await kubectl("diff", "-f", shop);
     bench.claim(
       "diff shows that the cluster has drifted from the file (exit code 1)",
-      [diff.code, diff.stdout.split("\n").filter((line) => /^[-+]\s+replicas:/.test(line))],
+      [diff.exitCode, diff.stdout.split("\n").filter((line) => /^[-+]\s+replicas:/.test(line))],
       [1, ["-  replicas: 2", "+  replicas: 1"]],
     );
     await kubectl("apply", "-f", shop);

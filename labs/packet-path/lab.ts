@@ -191,7 +191,7 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     bench.until(
       "it to respond",
       () => wget(`http://${second}/hostname`),
-      (response) => response.code === 0,
+      (response) => response.exitCode === 0,
       30,
     ),
   );
