@@ -1,49 +1,32 @@
+/** The projects of the tests; tools/test.ts says which of them run, and in which order. */
 import { defineConfig } from "vitest/config";
 
-/** unit and program need nothing; labs needs a browser; supply builds plugins; cloud and e2e make machines on a local cloud of their own, one file after another. */
+interface Options {
+  readonly testTimeout: number;
+  readonly hookTimeout?: number;
+  /** Whether test files run at the same time; false for those that build something on this machine. */
+  readonly fileParallelism?: boolean;
+  readonly bail?: number;
+}
+
+const minutes = 60_000;
+
+/** The project of the tests under test/NAME. */
+const project = (name: string, options: Options) => ({
+  test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
+});
+const builds = (hookTimeout: number) => ({ fileParallelism: false, hookTimeout });
+
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
-      { test: { name: "program", include: ["test/program/**/*.test.ts"], testTimeout: 60_000 } },
-      { test: { name: "labs", include: ["test/labs/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 900_000 } },
-      {
-        test: {
-          name: "supply",
-          include: ["test/supply/**/*.test.ts"],
-          fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 900_000,
-        },
-      },
-      {
-        test: {
-          name: "cloud",
-          include: ["test/cloud/**/*.test.ts"],
-          fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 900_000,
-        },
-      },
-      {
-        test: {
-          name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
-          bail: 3,
-          testTimeout: 900_000,
-          hookTimeout: 3_600_000,
-        },
-      },
-      {
-        test: {
-          name: "drills",
-          include: ["test/drills/**/*.test.ts"],
-          fileParallelism: false,
-          testTimeout: 1_800_000,
-          hookTimeout: 3_600_000,
-        },
-      },
+      project("unit", { testTimeout: 0.5 * minutes }),
+      project("program", { testTimeout: 1 * minutes }), // the real program, against Pulumi's mocks
+      project("labs", { testTimeout: 1 * minutes, hookTimeout: 15 * minutes }), // in a browser
+      project("supply", { testTimeout: 5 * minutes, ...builds(15 * minutes) }), // Pulumi's providers
+      project("cloud", { testTimeout: 5 * minutes, ...builds(15 * minutes) }), // machines on a local cloud
+      project("e2e", { testTimeout: 15 * minutes, ...builds(60 * minutes), bail: 3 }), // clusters on a local cloud
+      project("drills", { testTimeout: 30 * minutes, ...builds(60 * minutes) }), // clusters that break, for hours
     ],
   },
 });

@@ -14,7 +14,7 @@ const usage = `usage: labs list
        labs run NAME...  [--stack STACK | --kubeconfig FILE [--ssh-config FILE]]
        labs all          [--stack STACK | --kubeconfig FILE [--ssh-config FILE]]`;
 
-/** A fault of the command line: printed without a stack trace, exit code 2. */
+/** An error in the command line: printed without a stack trace, exit code 2. */
 class UsageError extends Error {}
 
 function chosen(names: readonly string[]): Lab[] {
@@ -22,7 +22,7 @@ function chosen(names: readonly string[]): Lab[] {
     const lab = labs.find((l) => l.name === name);
     if (!lab)
       throw new UsageError(
-        `there is no lab "${name}"; did you mean "${closest(
+        `there is no lab named "${name}"; did you mean "${closest(
           name,
           labs.map((l) => l.name),
         )}"?`,
@@ -41,12 +41,12 @@ async function run(selected: readonly Lab[], values: Options): Promise<number> {
   const kubeconfig = values.kubeconfig ?? join(".lab", values.stack, "kubeconfig");
   if (!existsSync(kubeconfig))
     throw new UsageError(
-      `${kubeconfig} does not exist: is the stack up? (make up STACK=${values.stack}, or --kubeconfig FILE)`,
+      `${kubeconfig} does not exist. Is the stack up? Run make up STACK=${values.stack}, or give --kubeconfig FILE.`,
     );
   const interrupt = new AbortController();
   const stop = (): void => {
     if (interrupt.signal.aborted) return;
-    console.log("\n  Interrupted: putting everything back first.");
+    console.log("\n  Interrupted: restoring everything first.");
     interrupt.abort(new Interrupted());
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);

@@ -7,6 +7,7 @@ import { completeConfig } from "../cluster/config/complete";
 import { UserError } from "../lib/errors";
 import { readSshKey } from "../lib/ssh-key";
 import { stackDir } from "./places";
+import { readProjectFile } from "./project-file";
 import {
   committedFile,
   effectiveFile,
@@ -59,7 +60,7 @@ export class Stack {
     this.hasUnusedSalt = committed !== undefined && hasUnusedSalt(committed);
     const values = Object.entries(projectValues(this.effective));
     this.secretKeys = values.filter(([, value]) => isEncrypted(value)).map(([key]) => key);
-    this.raw = completeConfig(Object.fromEntries(values.filter(([, value]) => !isEncrypted(value))));
+    this.raw = completeConfig(readProjectFile(), Object.fromEntries(values.filter(([, value]) => !isEncrypted(value))));
     this.region = this.raw["region"]?.trim() ?? "";
     this.awsEndpoint = this.raw["awsEndpoint"]?.trim() || undefined;
   }

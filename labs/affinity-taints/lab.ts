@@ -4,7 +4,7 @@ import { between, contains, otherThan } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import { labPrefix } from "../framework/manifests";
-import { conditionOf, isReady } from "../framework/states";
+import { conditionOf, isReady, isWorker } from "../framework/states";
 
 type Pod = Stored<"Pod">;
 const disk = `${labPrefix}disk`;
@@ -20,9 +20,8 @@ const countByNode = (pods: readonly Pod[]): Record<string, number> => {
 };
 
 async function experiment(bench: Bench): Promise<void> {
-  const nodes = await bench.api.list("Node");
-  const workers = nodes
-    .filter((n) => !("node-role.kubernetes.io/control-plane" in (n.metadata.labels ?? {})))
+  const workers = (await bench.api.list("Node"))
+    .filter(isWorker)
     .map((n) => n.metadata.name)
     .sort();
   const [first, second] = workers as [string, string];
@@ -46,11 +45,11 @@ async function attraction(bench: Bench, workers: readonly string[]): Promise<voi
     ),
   );
   bench.claim("required: stuck", whyNot(pods.named("must")), contains("didn't match Pod's node affinity/selector"));
-  bench.claim("preferred: placed all the same", pods.named("would-like")!.status.phase, "Running");
-  // Not the node that scoring chose without the label: else the label would prove nothing.
+  bench.claim("preferred: placed anyway", pods.named("would-like")!.status.phase, "Running");
+  // Not the node that scoring chose without the label, or the label would prove nothing.
   const chosen = workers.find((name) => name !== pods.named("would-like")!.spec.nodeName)!;
 
-  await bench.disturb(`${chosen} gets the label, and the second pod is made anew`, async () => {
+  await bench.disturb(`${chosen} gets the label, and the second pod is created again`, async () => {
     await bench.api.patch("Node", chosen, undefined, { metadata: { labels: { [disk]: "ssd" } } });
     await bench.api.delete("Pod", "would-like", bench.namespace);
     await pods.until("the old pod to be gone", () => !pods.named("would-like"), 20);
@@ -60,32 +59,32 @@ async function attraction(bench: Bench, workers: readonly string[]): Promise<voi
     pods.until("both to be Ready", (items) => items.length === 2 && items.every(isReady), 45),
   );
   bench.claim(
-    "required: bound to the labelled node, without being made anew",
+    "required: bound to the labelled node, without being created again",
     pods.named("must")!.spec.nodeName,
     chosen,
   );
   bench.claim(
-    "preferred: drawn to it as well, away from where it was before",
+    "preferred: drawn there too, away from its earlier node",
     pods.named("would-like")!.spec.nodeName,
     chosen,
   );
-  await bench.disturb("the label is taken away", () =>
+  await bench.disturb("the label is removed", () =>
     bench.api.patch("Node", chosen, undefined, { metadata: { labels: { [disk]: null } } }),
   );
   await bench.observe("two seconds later", () => bench.pause(2));
-  bench.claim("IgnoredDuringExecution: who runs there stays", pods.items.filter(isReady).length, 2);
+  bench.claim("IgnoredDuringExecution: pods already running there stay", pods.items.filter(isReady).length, 2);
 }
 
 /** podAntiAffinity and topology spread: pods that look at other pods. */
 async function separation(bench: Bench, workers: readonly string[]): Promise<void> {
   const apart = await bench.watch("Pod", { labels: "app=apart" });
   const places = workers.length;
-  await bench.disturb("one replica more than there are workers, none to share a machine", () =>
+  await bench.disturb("one more replica than there are workers, and no two may share a machine", () =>
     bench.apply("apart.yaml", (object) => {
       object["spec"] = { ...(object["spec"] as object), replicas: places + 1 };
     }),
   );
-  await bench.observe("each finds a machine but the last", () =>
+  await bench.observe("all but the last find a machine", () =>
     apart.until(
       "all but one to be Ready",
       (items) => items.filter(isReady).length === places && items.some(undecided),
@@ -117,7 +116,7 @@ async function separation(bench: Bench, workers: readonly string[]): Promise<voi
     await bench.api.delete("Deployment", name, bench.namespace, { propagation: "Background" });
 }
 
-/** NoSchedule: the node takes no more, unless tolerated; who is there stays. */
+/** NoSchedule: the node accepts no new pods that do not tolerate the taint; those already there stay. */
 async function repulsion(bench: Bench, first: string, second: string): Promise<void> {
   const pods = await bench.watch("Pod", { labels: "app=guest" });
   const guest = (name: string, spec: object) => {
@@ -132,8 +131,8 @@ async function repulsion(bench: Bench, first: string, second: string): Promise<v
     await bench.create(guest("early", toSecond));
     await pods.until("pod early to be Ready", (items) => items.some(isReady), 45);
   });
-  await bench.disturb(`${second} is tainted: for team-a only`, () => taint(bench, second, dedicated));
-  await bench.observe("newcomers", async () => {
+  await bench.disturb(`${second} is tainted for team-a only`, () => taint(bench, second, dedicated));
+  await bench.observe("new pods", async () => {
     await bench.create(guest("refused", toSecond));
     await bench.create(guest("elsewhere", {}));
     await bench.create(guest("tolerant", { ...toSecond, ...toleration }));
@@ -143,21 +142,21 @@ async function repulsion(bench: Bench, first: string, second: string): Promise<v
       45,
     );
   });
-  bench.claim("who tolerates nothing is refused", whyNot(pods.named("refused")), contains("untolerated taint"));
+  bench.claim("a pod that tolerates nothing is refused", whyNot(pods.named("refused")), contains("untolerated taint"));
   bench.claim("or goes elsewhere", pods.named("elsewhere")!.spec.nodeName ?? "", otherThan(second));
-  bench.claim("who tolerates the taint may come", pods.named("tolerant")!.spec.nodeName, second);
-  bench.claim("who was there before stays", isReady(pods.named("early")!), true);
+  bench.claim("a pod that tolerates the taint may come", pods.named("tolerant")!.spec.nodeName, second);
+  bench.claim("a pod that was already there stays", isReady(pods.named("early")!), true);
   await bench.disturb("the taint is removed", () => taint(bench, second));
   await bench.observe("the refused pod gets its place", () =>
     pods.until("it to be Ready", (items) => items.every(isReady), 45),
   );
-  bench.claim("without anybody touching it", pods.named("refused")!.spec.nodeName, second);
+  bench.claim("the refused pod is bound, without being touched", pods.named("refused")!.spec.nodeName, second);
   bench.keep("workers", [first, second]);
   for (const pod of pods.items) await bench.api.delete("Pod", pod.metadata.name, bench.namespace);
   await pods.until("the guests to be gone", (items) => items.length === 0, 30);
 }
 
-/** NoExecute: the node also sends away who is there. */
+/** NoExecute: the node also evicts pods that are already there. */
 async function eviction(bench: Bench, node: string): Promise<void> {
   const pods = await bench.watch("Pod", { labels: "app=guest" });
   await bench.baseline(`three pods on ${node}`, async () => {
@@ -168,7 +167,7 @@ async function eviction(bench: Bench, node: string): Promise<void> {
   });
   const tainted = bench.timeline.now();
   await bench.disturb(`${node} is tainted NoExecute`, () => taint(bench, node, maintenance));
-  await bench.observe("who goes, and when", () =>
+  await bench.observe("which pods leave, and when", () =>
     pods.until(
       "two pods to be evicted",
       (items) => items.filter((p) => !p.metadata.deletionTimestamp).length === 1,
@@ -183,17 +182,21 @@ async function eviction(bench: Bench, node: string): Promise<void> {
         (m.object.metadata.deletionTimestamp ?? m.type === "DELETED"),
     )?.at ?? Infinity) - tainted;
   const lingered = secondsUntilEvicted("lingers");
-  bench.claim("without a toleration: at once (seconds)", secondsUntilEvicted("leaves"), between(0, 3));
-  bench.claim("tolerationSeconds: 5 (seconds)", lingered, between(4.5, 9));
+  bench.claim("without a toleration: evicted at once (seconds)", secondsUntilEvicted("leaves"), between(0, 3));
+  bench.claim("with tolerationSeconds 5: evicted after that time (seconds)", lingered, between(4.5, 9));
   bench.claim(
-    "with a toleration: not at all",
+    "with a toleration that has no limit: not evicted",
     pods.items.filter((p) => !p.metadata.deletionTimestamp).map((p) => p.metadata.name),
     ["stays"],
   );
   const reason = pods.history.find(
     (m) => m.object.metadata.name === "lingers" && conditionOf(m.object, "DisruptionTarget"),
   )?.object;
-  bench.claim("the pod was told why", conditionOf(reason ?? {}, "DisruptionTarget")?.reason, "DeletionByTaintManager");
+  bench.claim(
+    "the pod's status gives the reason for its eviction",
+    conditionOf(reason ?? {}, "DisruptionTarget")?.reason,
+    "DeletionByTaintManager",
+  );
   await bench.disturb("the taint is removed", () => taint(bench, node));
   await bench.observe("what was evicted from kube-system runs again", () =>
     bench.until(
@@ -205,14 +208,14 @@ async function eviction(bench: Bench, node: string): Promise<void> {
   );
 }
 
-/** Gives a node this lab's taint, or none. Other taints stay. */
+/** Gives a node this lab's taint, or removes it. Other taints stay. */
 async function taint(bench: Bench, name: string, own?: { key: string; value?: string; effect: string }): Promise<void> {
   const node = await bench.api.get("Node", name);
   const others = (node.spec.taints ?? []).filter((t) => !t.key.startsWith(labPrefix));
   await bench.api.patch("Node", name, undefined, { spec: { taints: own ? [...others, own] : others } });
 }
 
-/** The worker with the fewest pods of kube-system: NoExecute spares nobody. */
+/** The worker with the fewest kube-system pods: NoExecute evicts those too. */
 async function emptiest(bench: Bench, workers: readonly string[]): Promise<string> {
   const counts = countByNode(await bench.api.list("Pod", { namespace: "kube-system" }));
   return [...workers].sort((a, b) => (counts[a] ?? 0) - (counts[b] ?? 0))[0]!;
@@ -223,7 +226,7 @@ export default {
   title: "Affinity, taints, and tolerations",
   part: "VII · Scheduling",
   hypothesis:
-    "Affinity is the pod's wish and works through labels; a taint is the node's refusal and works through tolerations. Required rules and NoSchedule act when a pod is placed, NoExecute also on pods that run, after the seconds that they tolerate.",
+    "Affinity is the pod's wish and works through labels; a taint is the node's refusal and works through tolerations. Required rules and NoSchedule act when a pod is placed; NoExecute also acts on running pods, after the seconds that they tolerate.",
   needs: ["two-workers"],
   experiment,
 } satisfies Lab;

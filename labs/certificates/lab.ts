@@ -1,11 +1,11 @@
-/** Every certificate as it is served, and what each opens and does not open. */
+/** Every certificate as it is served, and which doors each one opens. */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checked } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { atLeast, contains, startsWith, such } from "../framework/expectation";
-import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
+import { internalIp } from "../framework/states";
 import { describe, type Handshake, issuedBy, type Served, servedBy } from "../framework/tls";
 
 /** The three authorities, and where a controller keeps their certificates. */
@@ -15,9 +15,6 @@ const authorities = {
   "front-proxy-ca": "/etc/kubernetes/pki/front-proxy-ca.pem",
 } as const;
 type Authority = keyof typeof authorities;
-
-const internalIp = (node: Stored<"Node">): string =>
-  node.status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "";
 
 async function experiment(bench: Bench): Promise<void> {
   const { api, nodes } = bench;
@@ -31,7 +28,7 @@ async function experiment(bench: Bench): Promise<void> {
     return Object.fromEntries(await Promise.all(read)) as Record<Authority, X509Certificate>;
   });
   bench.claim(
-    "each signed itself",
+    "each is self-signed",
     Object.values(cas).map((ca) => ca.ca && issuedBy(ca, ca)),
     [true, true, true],
   );
@@ -68,17 +65,17 @@ async function experiment(bench: Bench): Promise<void> {
       [authority],
     );
     bench.claim(
-      `${who}: its chain leads from it to the authority`,
+      `${who}: its chain leads from the leaf to the authority`,
       [served.chain[0], served.chain.at(-1)],
       [served.subject, describe(cas[authority]).subject],
     );
     bench.claim(
-      `${who}: names it is reached by and that its certificate lacks`,
+      `${who}: names missing from its certificate`,
       sans.filter((san) => !covers(served.sans, san)),
       [],
     );
-    bench.claim(`${who}: a leaf, for these uses`, [served.isCa, served.usages], [false, uses]);
-    bench.claim(`${who}: days that it is still valid`, daysLeft(served), atLeast(1));
+    bench.claim(`${who}: a leaf certificate, for these uses`, [served.isCa, served.usages], [false, uses]);
+    bench.claim(`${who}: days of validity left`, daysLeft(served), atLeast(1));
     return served;
   };
 
@@ -114,7 +111,7 @@ async function experiment(bench: Bench): Promise<void> {
         ["client", "server"],
       );
       bench.claim(
-        `kubelet of ${name}: its name is its identity`,
+        `kubelet of ${name}: the subject is the node's identity`,
         served.subject,
         such(
           `CN=system:node:${name}, O=system:nodes`,
@@ -134,20 +131,20 @@ async function experiment(bench: Bench): Promise<void> {
   await doors(bench, addressOf(nodes.workers[0]!));
 }
 
-/** Two components that only their own machine may ask: each makes itself an authority and a certificate at every start. */
+/** Two components that listen on loopback only: each generates its own authority and certificate at every start. */
 async function onLoopback(bench: Bench, who: string, machine: string, address: string, port: number): Promise<void> {
   const served = await servedBy(bench.nodes, machine, "127.0.0.1", port);
   bench.keep(who, summary(served));
   bench.claim(
-    `${who}: its chain is a certificate for this machine alone, and an authority that it made for itself`,
+    `${who}: its chain is a certificate for this machine alone, and an authority that it generated itself`,
     served.chain,
     such("CN=localhost@…, CN=localhost-ca@…", ([leaf = "", ca = ""]) =>
       [leaf.startsWith("CN=localhost@"), ca.startsWith("CN=localhost-ca@")].every(Boolean),
     ),
   );
-  bench.claim(`${who}: signed by that`, served.issuer, startsWith("CN=localhost-ca@"));
+  bench.claim(`${who}: signed by that authority`, served.issuer, startsWith("CN=localhost-ca@"));
   bench.claim(
-    `${who}: names of loopback`,
+    `${who}: valid for loopback`,
     served.sans,
     such("includes IP:127.0.0.1", (sans) => sans.includes("IP:127.0.0.1")),
   );
@@ -159,12 +156,12 @@ async function onLoopback(bench: Bench, who: string, machine: string, address: s
   );
 }
 
-/** What opens with which key: each authority is trusted for one purpose. */
+/** Which key opens which door: each authority is trusted for one purpose. */
 async function doors(bench: Bench, worker: string): Promise<void> {
   const { api, nodes } = bench;
   const controller = nodes.controllers[0]!;
   const pki = "/etc/kubernetes/pki";
-  /** HTTP status of a request made on the controller; 000 where the TLS handshake failed. */
+  /** HTTP status of a request made on the controller; 000 if the TLS handshake failed. */
   const status = async (url: string, ca: string, pair?: string): Promise<string> => {
     const client = pair ? `--cert ${pair}.pem --key ${pair}-key.pem` : "";
     return (await nodes.run(controller, `curl -s -m 5 -o /dev/null -w '%{http_code}' --cacert ${ca} ${client} ${url}`))
@@ -173,41 +170,45 @@ async function doors(bench: Bench, worker: string): Promise<void> {
   const kubernetesCa = authorities["kubernetes-ca"];
   const etcdCa = authorities["etcd-ca"];
 
-  await bench.observe("who gets in where", async () => {
-    bench.claim("the API's health is for everyone", await status("https://127.0.0.1:6443/livez", kubernetesCa), "200");
+  await bench.observe("which certificate opens what", async () => {
+    bench.claim(
+      "the API's health is open to everyone",
+      await status("https://127.0.0.1:6443/livez", kubernetesCa),
+      "200",
+    );
     bench.claim(
       "its objects are not: 401 without a certificate",
       await status("https://127.0.0.1:6443/api/v1/nodes", kubernetesCa),
       "401",
     );
     bench.claim(
-      "a certificate of the etcd authority means nothing to it",
+      "a certificate from the etcd authority means nothing to it",
       await status("https://127.0.0.1:6443/api/v1/nodes", kubernetesCa, "/etc/etcd/etcd"),
       "401",
     );
     bench.claim(
-      "etcd ends the handshake without a certificate",
+      "etcd ends the handshake with a client that has no certificate",
       await status("https://127.0.0.1:2379/version", etcdCa),
       "000",
     );
     bench.claim(
-      "and with one of the Kubernetes authority",
+      "and with one whose certificate is from the Kubernetes authority",
       await status("https://127.0.0.1:2379/version", etcdCa, `${pki}/apiserver-kubelet-client`),
       "000",
     );
     bench.claim(
-      "etcd's peer port, too, ends the handshake without a certificate",
+      "etcd's peer port also ends the handshake without a certificate",
       await status("https://127.0.0.1:2380/members", etcdCa),
       "000",
     );
     bench.claim(
-      "it opens to the API server's own etcd client",
+      "etcd accepts the API server's own etcd client certificate",
       await status("https://127.0.0.1:2379/version", etcdCa, `${pki}/apiserver-etcd-client`),
       "200",
     );
     bench.claim("a kubelet refuses strangers", await status(`https://${worker}:10250/pods`, kubernetesCa), "401");
     bench.claim(
-      "and serves the API server",
+      "and accepts the API server",
       await status(`https://${worker}:10250/pods`, kubernetesCa, `${pki}/apiserver-kubelet-client`),
       "200",
     );
@@ -237,11 +238,11 @@ const summary = ({ subject, issuer, chain, sans, usages, validTo }: Handshake) =
   usages,
   validTo,
 });
-/** Whether a certificate names this; a wildcard stands for one whole label. RFC 6125, section 6.4.3 */
+/** Whether a certificate covers this name; a wildcard stands for one whole label. RFC 6125, section 6.4.3 */
 function covers(sans: readonly string[], san: string): boolean {
   return sans.includes(san) || sans.includes(san.replace(/^DNS:[^.]+\./, "DNS:*."));
 }
-/** A host as it stands in a certificate. */
+/** A host as written in a certificate. */
 const san = (host: string): string => `${isIP(host) ? "IP" : "DNS"}:${host}`;
 
 export default {
@@ -249,7 +250,7 @@ export default {
   title: "Certificates: who trusts whom",
   part: "I–III · The cluster by hand",
   hypothesis:
-    "Three authorities, each trusted for one purpose: a server is believed for the names in its certificate, a client is whoever its certificate says, and a key of one authority opens no door of another. Checked on what is served, not on what is filed.",
+    "There are three authorities, each trusted for one purpose. A server is believed for the names in its certificate, a client is whoever its certificate says it is, and a key from one authority opens none of another's doors. Checked on what is served, not on what is on disk.",
   needs: ["nodes"],
   experiment,
 } satisfies Lab;

@@ -1,4 +1,5 @@
-/** Configuration by variable and by file, which of them follow a change, and what etcd holds of a secret. */
+/** Configuration by variable and by file, which of them follow a change, and what etcd holds of a Secret. */
+import { quote } from "../../lib/quote";
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { etcdctl, printable, registryKey } from "../framework/etcd";
@@ -29,12 +30,12 @@ async function experiment(bench: Bench): Promise<void> {
     `${password}\n${password}`,
   );
   bench.claim(
-    "files of a Secret are in memory, not on the disk",
+    "files from a Secret are in memory, not on disk",
     await inside("grep ' /credentials ' /proc/mounts | cut -d' ' -f3"),
     "tmpfs",
   );
   bench.claim(
-    "the files are links to one directory that can be exchanged at once",
+    "the files are links through one directory that can be swapped in one step",
     await inside("readlink /settings/color"),
     "..data/color",
   );
@@ -44,7 +45,7 @@ async function experiment(bench: Bench): Promise<void> {
     api.patch("ConfigMap", "settings", namespace, { data: { color: "blue", "page.txt": "version two\n" } }),
   );
   await byTheApi(bench);
-  await encryptionAtRest(bench); // the kubelet takes up to a minute: time enough to look into etcd
+  await encryptionAtRest(bench); // the kubelet takes up to a minute, enough time to look into etcd
   await bench.observe("the files follow", () =>
     bench.until(
       "the mounted file to be new",
@@ -59,8 +60,8 @@ async function experiment(bench: Bench): Promise<void> {
     atMost(120),
   );
   bench.claim("both keys changed together", await inside("cat /settings/color"), "blue");
-  bench.claim("variables are still the old ones", await asVariables(), "red red");
-  bench.claim("so is the file mounted by subPath", await inside("cat /still/page.txt"), "version one");
+  bench.claim("variables keep their old values", await asVariables(), "red red");
+  bench.claim("so does the file mounted by subPath", await inside("cat /still/page.txt"), "version one");
   bench.claim(
     "and the pod was never restarted",
     pods.named("consumer")!.status.containerStatuses?.[0]?.restartCount,
@@ -75,11 +76,11 @@ async function experiment(bench: Bench): Promise<void> {
       [422, true],
     );
     const thawed = await refusal(api.patch("ConfigMap", "frozen", namespace, { immutable: null }));
-    bench.claim("nor can that be taken back", thawed?.status, 422);
+    bench.claim("nor can it be made mutable again", thawed?.status, 422);
   });
 }
 
-/** The fourth way: a program that asks the API with its pod's own token. It needs the right to, and is never out of date. */
+/** The fourth way: a program that asks the API with its pod's token. It needs permission, and is never out of date. */
 async function byTheApi(bench: Bench): Promise<void> {
   const { namespace } = bench;
   const token = await bench.exec("consumer", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token");
@@ -87,7 +88,7 @@ async function byTheApi(bench: Bench): Promise<void> {
   try {
     const refused = await refusal(asThePod.get("ConfigMap", "settings", namespace));
     bench.claim(
-      "by the API, with the pod's own token: it has no right to, at first",
+      "through the API, with the pod's own token: forbidden at first",
       [refused?.status, refused?.reason],
       [403, "Forbidden"],
     );
@@ -98,7 +99,7 @@ async function byTheApi(bench: Bench): Promise<void> {
       (map) => map.data !== undefined,
       10,
     );
-    bench.claim("then it reads the new value at once", read.data?.["color"], "blue");
+    bench.claim("then it reads the new value immediately", read.data?.["color"], "blue");
     const secret = await refusal(asThePod.get("Secret", "credentials", namespace));
     bench.claim("and nothing else", secret?.status, 403);
   } finally {
@@ -114,30 +115,34 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
 
   const secret = await api.get("Secret", "credentials", namespace);
   const encoded = secret.data!["password"]!;
-  bench.claim("base64 is no encryption: anyone can decode it", Buffer.from(encoded, "base64").toString(), password);
+  bench.claim("base64 is not encryption: anyone can decode it", Buffer.from(encoded, "base64").toString(), password);
 
   const stored = await bench.observe("the Secret and the ConfigMap in etcd", async () => ({
     secret: await value(),
     map: printable((await etcd.get(registryKey("configmaps", namespace, "settings")))?.value ?? Buffer.alloc(0)),
   }));
-  bench.claim("the Secret's value is encrypted, and says with what", stored.secret.slice(0, 40), startsWith(encrypted));
+  bench.claim(
+    "the Secret's value is encrypted, and names the provider",
+    stored.secret.slice(0, 40),
+    startsWith(encrypted),
+  );
   bench.claim("the password is not in it", stored.secret, lacks(password));
   bench.claim("nor its base64", stored.secret, lacks(encoded));
   bench.claim("nor even its name", stored.secret, lacks("credentials"));
-  bench.claim("a ConfigMap is kept in plain text", stored.map, contains("version two"));
+  bench.claim("a ConfigMap is stored in plain text", stored.map, contains("version two"));
   const secrets = Object.entries(await etcd.values("/registry/secrets/"));
   bench.claim(
-    `of all ${secrets.length} Secrets of the cluster, those that are not encrypted`,
+    `of all ${secrets.length} Secrets in the cluster, those that are not encrypted`,
     secrets.filter(([, text]) => !text.startsWith(encrypted)).map(([name]) => name),
     [],
   );
 
-  // What etcd held of this Secret before encryption was on: the same bytes that the API hands out as protobuf.
-  await bench.disturb("an old, plain value is put into etcd behind the API server's back", async () => {
+  // What etcd would hold of this Secret without encryption: the bytes that the API returns as protobuf.
+  await bench.disturb("an old plaintext value is put into etcd behind the API server's back", async () => {
     const node = etcd.member;
     const path = `/api/v1/namespaces/${namespace}/secrets/credentials`;
     const plain = await api.bytes(path, "application/vnd.kubernetes.protobuf");
-    await bench.nodes.output(node, `base64 -d | ${etcdctl(`put ${key}`)}`, { input: plain.toString("base64") });
+    await bench.nodes.output(node, `base64 -d | ${etcdctl(`put ${quote(key)}`)}`, { input: plain.toString("base64") });
   });
   bench.claim("etcd now shows the password to anyone who reads its disk", await value(), contains(password));
   const read = await bench.until(
@@ -147,7 +152,7 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
     15,
   );
   bench.claim(
-    "the API still reads it: the last provider takes plain values",
+    "the API still reads it: the last provider accepts plaintext",
     Buffer.from(read.data!["password"]!, "base64").toString(),
     password,
   );
@@ -155,7 +160,7 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
     api.replace({ ...read, apiVersion: "v1", kind: "Secret" }),
   );
   const after = await bench.observe("etcd once more", value);
-  bench.claim("writing encrypts", after.slice(0, 40), startsWith(encrypted));
+  bench.claim("writing it has encrypted it", after.slice(0, 40), startsWith(encrypted));
   bench.claim("and the plain text is gone", after, lacks(password));
 }
 
@@ -164,7 +169,7 @@ export default {
   title: "ConfigMap and Secret",
   part: "VI · Configuration and resources",
   hypothesis:
-    "Files from a ConfigMap follow its changes within about a minute; variables, arguments and subPath files keep what they had at the start. A Secret is only base64 in the API; in etcd it is encrypted, because this cluster turned that on, and an old plain value becomes so when it is next written.",
+    "Files from a ConfigMap follow its changes within about a minute; variables, arguments and subPath files keep the values they started with. A Secret is only base64 in the API; in etcd it is encrypted, because this cluster turns that on, and an old plaintext value is encrypted when it is next written.",
   needs: ["nodes"],
   experiment,
 } satisfies Lab;

@@ -1,4 +1,4 @@
-/** What each component of the control plane does: stop it, and see what no longer happens, and what goes on. */
+/** What each component of the control plane does: stop it, and see what no longer works and what still does. */
 import type { Bench } from "../framework/bench";
 import { otherThan, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
@@ -6,7 +6,7 @@ import type { Lab } from "../framework/lab";
 import { isReady } from "../framework/states";
 
 type Component = "kube-scheduler" | "kube-controller-manager" | "kube-apiserver" | "etcd";
-/** How long "nothing happens" is watched, in seconds. */
+/** How long to watch nothing happen, in seconds. */
 const watched = 4;
 
 /** A running server of the baseline, as the machine itself sees it. */
@@ -16,7 +16,7 @@ interface Steady {
   readonly service: string;
 }
 
-/** Killed, not asked: an API server that is asked to stop waits a minute for its watchers to leave. */
+/** Kills a unit instead of asking it to stop: an API server that is asked waits a minute for its watchers to leave. */
 const killed = (unit: string): string =>
   `systemctl stop --no-block ${unit}
 while systemctl is-active --quiet ${unit}; do sleep 0.1; done
@@ -40,7 +40,7 @@ async function stop(bench: Bench, component: Component): Promise<() => Promise<v
   };
 }
 
-/** The same container still runs, and answers through the Service: asked on the worker, without the API. */
+/** Whether the same container still runs and the Service still answers, asked on the worker and not through the API. */
 async function goesOn(bench: Bench, { node, container, service }: Steady): Promise<string> {
   const answer = await bench.nodes.run(node, `crictl exec ${container} wget -qO- -T 3 http://${service}/`);
   return answer.code === 0 && answer.stdout.startsWith("steady-") ? "answers" : `no answer: ${answer.stderr.trim()}`;
@@ -52,7 +52,7 @@ async function experiment(bench: Bench): Promise<void> {
     for (const component of ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"])
       bench.timeline.change(`${component} on ${name}`, "running");
   const steady = await bench.baseline("a Service with two servers behind it", () => prepare(bench));
-  bench.claim("it answers", await goesOn(bench, steady), "answers");
+  bench.claim("the Service answers", await goesOn(bench, steady), "answers");
   await withoutScheduler(bench);
   await withoutControllerManager(bench);
   await withoutApiServer(bench, steady);
@@ -85,7 +85,7 @@ async function prepare(bench: Bench): Promise<Steady> {
 const holder = async (bench: Bench, lease: string): Promise<Stored<"Lease">["spec"]> =>
   (await bench.api.get("Lease", lease, "kube-system")).spec;
 
-/** Objects are stored, and no pod is given a node. */
+/** Objects are stored, but no pod gets a node. */
 async function withoutScheduler(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const late = () => api.get("Pod", "late", namespace);
@@ -98,15 +98,15 @@ async function withoutScheduler(bench: Bench): Promise<void> {
   });
   bench.claim("it is stored", waiting.status.phase, "Pending");
   bench.claim(
-    "but nobody places it, or says why not",
+    "but nothing places it, or says why not",
     [waiting.spec.nodeName ?? null, waiting.status.conditions ?? []],
     [null, []],
   );
   await bench.disturb("the scheduler starts", start);
   const placed = await bench.observe("the pod is placed", () => bench.until("the pod to be Ready", late, isReady, 60));
-  bench.claim("it runs, nobody had to ask again", placed.status.phase, "Running");
+  bench.claim("it runs, without being asked for again", placed.status.phase, "Running");
   const after = await holder(bench, "kube-scheduler");
-  bench.claim("another process leads now", after.holderIdentity, otherThan(before.holderIdentity));
+  bench.claim("a different process leads now", after.holderIdentity, otherThan(before.holderIdentity));
   bench.keep("leader of the scheduler", {
     before: before.holderIdentity,
     after: after.holderIdentity,
@@ -114,12 +114,12 @@ async function withoutScheduler(bench: Bench): Promise<void> {
   });
 }
 
-/** Objects are stored, and nothing follows from them. */
+/** Objects are stored, but nothing acts on them. */
 async function withoutControllerManager(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const steadyPods = () => api.list("Pod", { namespace, labels: "app=steady" });
   const start = await bench.disturb("the controller manager stops", () => stop(bench, "kube-controller-manager"));
-  const stale = await bench.observe("a server is deleted, and the Deployment scaled to 3", async () => {
+  const stale = await bench.observe("a server is deleted, and the Deployment is scaled to 3", async () => {
     const pods = await steadyPods();
     await api.delete("Pod", pods.at(-1)!.metadata.name, namespace);
     const scaled = await api.patch("Deployment", "steady", namespace, { spec: { replicas: 3 } });
@@ -130,9 +130,9 @@ async function withoutControllerManager(bench: Bench): Promise<void> {
       pods: await steadyPods(),
     };
   });
-  bench.claim("nothing is replaced", stale.pods.filter(isReady).length, 1);
+  bench.claim("the deleted server is not replaced", stale.pods.filter(isReady).length, 1);
   bench.claim(
-    "the wish is stored, but nobody has seen it",
+    "the new replica count is stored, but no controller has seen it",
     [stale.deployment.spec.replicas, stale.deployment.status.observedGeneration === stale.generation],
     [3, false],
   );
@@ -140,23 +140,23 @@ async function withoutControllerManager(bench: Bench): Promise<void> {
   const caught = await bench.observe("it catches up", () =>
     bench.until("three Ready servers", steadyPods, (items) => items.length === 3 && items.every(isReady), 90),
   );
-  bench.claim("what was missed is made good: state is compared, not events", caught.length, 3);
+  bench.claim("it makes up for what it missed, because it compares states, not events", caught.length, 3);
 }
 
-/** Nobody can ask or tell; what runs, runs. */
+/** Nothing can be read or written; what runs keeps running. */
 async function withoutApiServer(bench: Bench, steady: Steady): Promise<void> {
   const { api } = bench;
   const start = await bench.disturb("the API server stops", () => stop(bench, "kube-apiserver"));
-  const answer = await bench.observe("asking it", () =>
+  const answer = await bench.observe("a request to it", () =>
     api.request("GET", "/readyz", { timeoutSeconds: 5 }).then(
       ({ status }) => `status ${status}`,
       (error: unknown) => (error as Error).message,
     ),
   );
   bench.claim(
-    "there is no answer",
+    "it does not answer",
     answer,
-    such("an error of the connection", (text) => !text.startsWith("status 2")),
+    such("a connection error", (text) => !text.startsWith("status 2")),
   );
   bench.claim("pods run on, and the Service answers", await goesOn(bench, steady), "answers");
   const etcd = await bench.etcd.get(`/registry/namespaces/${bench.namespace}`);
@@ -166,7 +166,7 @@ async function withoutApiServer(bench: Bench, steady: Steady): Promise<void> {
   bench.claim("it serves what was there before", (await api.get("Namespace", bench.namespace)).status.phase, "Active");
 }
 
-/** The API server has no memory of its own. */
+/** The API server keeps nothing itself. */
 async function withoutEtcd(bench: Bench, steady: Steady): Promise<void> {
   const { api, namespace } = bench;
   const before = await api.get("Deployment", "steady", namespace);
@@ -180,7 +180,7 @@ async function withoutEtcd(bench: Bench, steady: Steady): Promise<void> {
     ),
   );
   bench.claim(
-    "it says that etcd is missing",
+    "it reports that etcd has failed",
     health.text,
     such("etcd failed", (text) => /\[-\]etcd(-readiness)? failed/.test(text)),
   );
@@ -197,7 +197,7 @@ async function withoutEtcd(bench: Bench, steady: Steady): Promise<void> {
   bench.claim(
     "nothing can be written",
     written,
-    such("no success", (text) => !text.startsWith("status 2")),
+    such("not a success", (text) => !text.startsWith("status 2")),
   );
   bench.claim("pods run on, and the Service answers", await goesOn(bench, steady), "answers");
   await bench.disturb("etcd starts", start);
@@ -220,10 +220,10 @@ async function ready(bench: Bench): Promise<void> {
 
 export default {
   name: "control-plane-components",
-  title: "The control plane: what each component does when it is missed",
+  title: "The control plane: what stops when each component stops",
   part: "I–III · The cluster by hand",
   hypothesis:
-    "Each component does one thing and none commands another: they all read and write the API. Without the scheduler pods wait, without the controller manager wishes wait, without the API server or etcd nobody can ask; and through all of it what runs goes on running.",
+    "Each component does one job, and none gives orders to another: they all read and write the API. Without the scheduler, pods wait; without the controller manager, changes wait; without the API server or etcd, requests fail. Whatever is already running keeps running throughout.",
   needs: ["nodes"],
   limit: 420,
   experiment,

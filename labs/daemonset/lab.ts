@@ -1,27 +1,26 @@
-/** DaemonSet: one pod per node; with a node added and removed by the stack's own worker count. */
+/** DaemonSet: one pod per node, including a node added and removed through the stack's own worker count. */
 import type { Bench } from "../framework/bench";
 import { atMost, contains, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
 import { labPrefix } from "../framework/manifests";
-import { conditionOf, has, isReady } from "../framework/states";
+import { conditionOf, controlPlane, has, isReady, isWorker } from "../framework/states";
 
 type Pod = Stored<"Pod">;
 const group = `${labPrefix}disk`;
-const controlPlane = "node-role.kubernetes.io/control-plane";
 const cni = { live: "/etc/cni/net.d", aside: "/etc/cni/net.d.lab" };
 
 const nodesOf = (pods: readonly Pod[]): string[] => pods.map((pod) => pod.spec.nodeName ?? "").sort();
 const runsOn = (nodes: readonly string[]) => (pods: readonly Pod[]) =>
   pods.every(isReady) && JSON.stringify(nodesOf(pods)) === JSON.stringify([...nodes].sort());
 
-/** The node that the DaemonSet controller wrote into a pod's affinity; the scheduler only binds it. */
+/** The node that the DaemonSet controller wrote into a pod's affinity; the scheduler only binds the pod to it. */
 const pinnedTo = (pod: Pod): string | undefined =>
   pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]
     ?.matchFields?.[0]?.values?.[0];
 
-/** The most agents that one node ever had; one that is being deleted makes room already. */
+/** The most agents that one node ever had; one that is being deleted no longer counts. */
 function mostPerNode(pods: Live<"Pod">): number {
   const counts = pods.history.flatMap(({ items }) => {
     const nodes = items.filter((pod) => !pod.metadata.deletionTimestamp).map(pinnedTo);
@@ -33,7 +32,7 @@ function mostPerNode(pods: Live<"Pod">): number {
 async function experiment(bench: Bench): Promise<void> {
   const nodes = await bench.watch("Node", { namespace: "" });
   const pods = await bench.watch("Pod", { labels: "app=agent" });
-  const workers = nodes.items.filter((n) => !(controlPlane in (n.metadata.labels ?? {}))).map((n) => n.metadata.name);
+  const workers = nodes.items.filter(isWorker).map((n) => n.metadata.name);
   const everyNode = nodes.items.map((n) => n.metadata.name);
   const label = (node: string, value: string | null) =>
     bench.api.patch("Node", node, undefined, { metadata: { labels: { [group]: value } } });
@@ -88,7 +87,7 @@ async function experiment(bench: Bench): Promise<void> {
   );
   bench.claim("one pod on every node", nodesOf(everywhere), [...everyNode].sort());
 
-  await bench.disturb("the template selects a group of nodes, and only the first worker is in it", async () => {
+  await bench.disturb("the template selects a group of nodes, with only the first worker in it", async () => {
     await label(workers[0]!, "ssd");
     await template({ nodeSelector: { [group]: "ssd" }, tolerations: null });
   });
@@ -105,7 +104,7 @@ async function experiment(bench: Bench): Promise<void> {
   );
   await bench.disturb("the first worker leaves the group", () => label(workers[0]!, null));
   bench.claim(
-    "its agent is taken away",
+    "its agent is removed",
     nodesOf(await pods.until("the second worker's agent alone", runsOn([workers[1]!]), 60)),
     [workers[1]!],
   );
@@ -115,23 +114,23 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.disturb("the template selects every worker again", () => template({ nodeSelector: null }));
   await pods.until("an agent on each worker", runsOn(workers), 90);
   const next = `worker-${workers.length}`;
-  await bench.disturb(`the stack gets one worker more (workerCount ${workers.length + 1}, pulumi up)`, () =>
+  await bench.disturb(`the stack gets one more worker (workerCount ${workers.length + 1}, pulumi up)`, () =>
     bench.setStack("the stack's own worker count", { workerCount: workers.length + 1 }),
   );
   const grown = await bench.observe(`${next} joins`, () =>
     pods.until(`an agent on ${next}`, runsOn([...workers, next]), 180),
   );
-  bench.claim("the new node has its agent, and nobody asked for one", nodesOf(grown), [...workers, next].sort());
+  bench.claim("the new node has its agent, without anyone asking for it", nodesOf(grown), [...workers, next].sort());
   await bench.disturb("the stack goes back to its own worker count", () => bench.takeBack());
   const shrunk = await bench.observe(`${next} leaves`, async () => {
     await nodes.until(`${next} to be gone`, (items) => !items.some((n) => n.metadata.name === next), 60);
     return pods.until(`the agent of ${next} to be gone`, runsOn(workers), 90);
   });
-  bench.claim("the agent went with its node, and none replaced it", nodesOf(shrunk), [...workers].sort());
-  bench.claim("agents on one node, at most, through all of this", mostPerNode(pods), atMost(1));
+  bench.claim("the agent left with its node and was not replaced", nodesOf(shrunk), [...workers].sort());
+  bench.claim("the most agents that any node ever had", mostPerNode(pods), atMost(1));
 }
 
-/** A node without a pod network is NotReady; a network agent must run there all the same, or it would never become Ready. */
+/** A node without a pod network is NotReady; a network agent must run there anyway, or it would never become Ready. */
 async function notReady(bench: Bench, worker: string): Promise<void> {
   const node = () => bench.api.get("Node", worker);
   await bench.disturb(`${worker} loses its CNI configuration`, () =>
@@ -157,7 +156,7 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
   const agents = await bench.api.list("Pod", { namespace: bench.namespace, labels: "app=agent" });
   const agent = agents.find((p) => p.spec.nodeName === worker);
   bench.claim(
-    "the agent that was there stays, and still runs",
+    "the agent that was there stays, and keeps running",
     [agent?.status.phase, agent?.metadata.deletionTimestamp ?? null],
     ["Running", null],
   );
@@ -183,7 +182,7 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
   );
   bench.claim("the node is still NotReady", has(await node(), "Ready"), false);
   const ordinary = await bench.until(
-    "the scheduler's word on the ordinary pod",
+    "the scheduler's decision on the ordinary pod",
     () => bench.api.get("Pod", "ordinary", bench.namespace),
     (pod) => conditionOf(pod, "PodScheduled") !== undefined,
     20,
@@ -194,15 +193,15 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
     contains("untolerated taint"),
   );
   bench.claim(
-    "an ordinary pod tolerates such a node for 300 seconds only, then it is evicted",
+    "an ordinary pod tolerates such a node for only 300 seconds, then it is evicted",
     ordinary.spec.tolerations?.find((t) => t.key === "node.kubernetes.io/not-ready")?.tolerationSeconds,
     300,
   );
-  await bench.disturb("the CNI configuration is put back", () => bench.takeBack());
+  await bench.disturb("the CNI configuration is restored", () => bench.takeBack());
   const well = await bench.observe("the node recovers", () =>
     bench.until(`${worker} to be Ready`, node, (n) => has(n, "Ready"), 90),
   );
-  bench.claim("and is Ready", has(well, "Ready"), true);
+  bench.claim("it is Ready again", has(well, "Ready"), true);
 }
 
 export default {
@@ -210,7 +209,7 @@ export default {
   title: "DaemonSet: one pod per node",
   part: "IV · Workloads",
   hypothesis:
-    "A DaemonSet counts nodes, not replicas: exactly one pod on each node that it may use. A node that comes gets one, a node that goes takes its own along, and even a node that is not ready is served.",
+    "A DaemonSet counts nodes, not replicas: exactly one pod on each node that it may use. A node that joins gets one, a node that leaves takes its pod with it, and even a node that is not ready is served.",
   needs: ["nodes", "stack", "two-workers"],
   limit: 900,
   experiment,

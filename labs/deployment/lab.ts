@@ -19,7 +19,7 @@ const imageOf = (set: ReplicaSet): string | undefined => set.spec.template?.spec
 const revisionOf = (set: ReplicaSet): string | undefined => set.metadata.annotations?.[revision];
 const hashOf = (set: ReplicaSet): string => set.metadata.labels?.[hashLabel] ?? "";
 
-/** As `kubectl rollout status` judges it: the controller has seen the newest template and every replica is of it. */
+/** As `kubectl rollout status` judges it: the controller has seen the newest template and every replica uses it. */
 const rolledOut = ([web]: readonly Deployment[]): boolean =>
   web !== undefined &&
   web.status.observedGeneration === web.metadata.generation &&
@@ -27,7 +27,7 @@ const rolledOut = ([web]: readonly Deployment[]): boolean =>
   web.status.replicas === web.spec.replicas &&
   web.status.availableReplicas === web.spec.replicas;
 
-/** A rollout at every state that the API reported, and its narrowest moments. */
+/** A rollout in every state that the API reported, and its extremes. */
 function traced(pods: Live<"Pod">, since: number) {
   const moments = pods.history
     .filter((moment) => moment.at >= since)
@@ -42,7 +42,7 @@ function traced(pods: Live<"Pod">, since: number) {
   };
 }
 
-/** Sizes that the Deployment gave a ReplicaSet, one after another. */
+/** The sizes that the Deployment gave a ReplicaSet, in order. */
 function sizes(sets: Live<"ReplicaSet">, image: string, since: number): number[] {
   const wanted = sets.history
     .filter((moment) => moment.at >= since && imageOf(moment.object) === image)
@@ -58,7 +58,7 @@ const rising = such<number[]>(
   (list) => list.every((n, i) => i === 0 || n > list[i - 1]!) && list.at(-1) === 3 && list.length > 1,
 );
 
-/** What `kubectl rollout undo` does: template (without its hash) and cause of an old ReplicaSet become the Deployment's. */
+/** What `kubectl rollout undo` does: template (without its hash) and cause of an old ReplicaSet return to the Deployment. */
 async function undo(bench: Bench, to: ReplicaSet): Promise<void> {
   const web = await bench.api.get("Deployment", "web", bench.namespace);
   const template = structuredClone(to.spec.template!);
@@ -109,22 +109,22 @@ async function experiment(bench: Bench): Promise<void> {
   );
 
   const started = bench.timeline.now();
-  await bench.disturb("the image becomes 1.37", async () => {
+  await bench.disturb("the image changes to 1.37", async () => {
     await bench.api.patch("Deployment", "web", bench.namespace, {
       metadata: { annotations: { [cause]: "busybox 1.37" } },
       ...container(newImage),
     });
   });
-  await bench.observe("the rollout, moment by moment", () => deployments.until("the rollout to end", rolledOut, 90));
+  await bench.observe("the rollout, state by state", () => deployments.until("the rollout to end", rolledOut, 90));
   const second = set(newImage);
   const seen = traced(pods, started);
   bench.keep("rollout", seen);
-  bench.claim("moments seen", seen.moments.length, atLeast(6));
+  bench.claim("states seen", seen.moments.length, atLeast(6));
   bench.claim("never more pods than replicas + maxSurge", seen.mostPods, atMost(4));
   bench.claim("never fewer ready pods than replicas - maxUnavailable", seen.fewestReady, atLeast(2));
   bench.claim("the old ReplicaSet shrinks step by step", sizes(sets, oldImage, started), falling);
   bench.claim("while the new one grows", sizes(sets, newImage, started), rising);
-  bench.claim("a new template made a new ReplicaSet", sets.items.length, 2);
+  bench.claim("the new template created a new ReplicaSet", sets.items.length, 2);
   bench.claim("the new ReplicaSet has all replicas", second.spec.replicas, 3);
   bench.claim(
     "the old one is kept at 0, with its template",
@@ -141,16 +141,16 @@ async function experiment(bench: Bench): Promise<void> {
   );
   const history = await bench.kubectl("rollout", "history", "deployment/web");
   if (history)
-    bench.claim("and what kubectl rollout history shows", table(history.stdout), [
+    bench.claim("and kubectl rollout history shows the same", table(history.stdout), [
       ["1", "busybox 1.35"],
       ["2", "busybox 1.37"],
     ]);
 
-  await bench.disturb("scale to 4: the template does not change", async () => {
+  await bench.disturb("scale to 4, without changing the template", async () => {
     await bench.api.patch("Deployment", "web", bench.namespace, { spec: { replicas: 4 } }, { subresource: "scale" });
     await deployments.until("4 replicas", rolledOut, 30);
   });
-  bench.claim("scaling makes no revision", [sets.items.length, revisionOf(set(newImage))], [2, "2"]);
+  bench.claim("scaling does not create a revision", [sets.items.length, revisionOf(set(newImage))], [2, "2"]);
 
   await bench.disturb("roll back to revision 1", () => undo(bench, set(oldImage)));
   await bench.observe("the old ReplicaSet comes back", () => deployments.until("the rollback to end", rolledOut, 90));
@@ -160,10 +160,10 @@ async function experiment(bench: Bench): Promise<void> {
     [back.metadata.uid, hashOf(back)],
     [first.metadata.uid, hashOf(first)],
   );
-  bench.claim("there is no third one", sets.items.length, 2);
+  bench.claim("no third ReplicaSet was created", sets.items.length, 2);
   bench.claim("what was revision 1 is now revision 3", sets.items.map(revisionOf).sort(), ["2", "3"]);
   bench.claim(
-    "it keeps its earlier number in mind",
+    "it remembers its earlier number",
     back.metadata.annotations?.["deployment.kubernetes.io/revision-history"],
     "1",
   );
@@ -186,19 +186,19 @@ async function experiment(bench: Bench): Promise<void> {
     ),
   );
   bench.claim("the reason is the deadline", conditionOf(stuck[0]!, "Progressing")?.reason, "ProgressDeadlineExceeded");
-  // It counts from the last progress, which is when the last of the new pods was made: a little after the change.
+  // It counts from the last progress, the creation of the last new pod, which is a little after the change.
   bench.claim(
-    "seconds from the change until that was said (progressDeadlineSeconds: 6)",
+    "seconds from the change until that was reported (progressDeadlineSeconds: 6)",
     deployments.history.find((m) => m.at >= stuckAt && conditionOf(m.object, "Progressing")?.status === "False")!.at -
       stuckAt,
     between(5, 15),
   );
   const during = traced(pods, stuckAt);
   bench.keep("stuck rollout", during);
-  bench.claim("the old pods go on serving (4 replicas - maxUnavailable)", during.fewestReady, atLeast(3));
+  bench.claim("the old pods keep serving (4 replicas - maxUnavailable)", during.fewestReady, atLeast(3));
   bench.claim("and no more than one is added (maxSurge)", during.mostPods, atMost(5));
   bench.claim(
-    "nothing is rolled back by itself: the newest template is still the broken one",
+    "nothing rolls back by itself: the newest template is still the broken one",
     [
       deployments.items[0]!.metadata.annotations?.[revision],
       deployments.items[0]!.spec.template.spec!.containers[0]!.readinessProbe?.httpGet?.path,
@@ -210,7 +210,7 @@ async function experiment(bench: Bench): Promise<void> {
     await undo(bench, back);
     await bench.api.patch("Deployment", "web", bench.namespace, { spec: { revisionHistoryLimit: 1 } });
   });
-  await bench.observe("the Deployment is whole again", async () => {
+  await bench.observe("the Deployment recovers", async () => {
     await deployments.until("the rollback to end", rolledOut, 60);
     await sets.until("old ReplicaSets beyond the limit to go", (items) => items.length === 2, 30);
   });
@@ -235,6 +235,6 @@ export default {
   title: "Deployment: rollout and rollback",
   part: "IV · Workloads",
   hypothesis:
-    "A Deployment runs no pods itself. Every template gets a ReplicaSet named after its hash; a rollout shifts replicas between two of them within maxSurge and maxUnavailable, and the old one stays at 0 so that going back is only another shift.",
+    "A Deployment does not run pods itself. Every template gets a ReplicaSet named after its hash; a rollout shifts replicas between two of them within maxSurge and maxUnavailable, and the old one stays at 0, so rolling back is just another shift.",
   experiment,
 } satisfies Lab;

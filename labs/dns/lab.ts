@@ -1,4 +1,4 @@
-/** How a name becomes an address: the pod's resolv.conf, the search list, CoreDNS, and what is behind it. */
+/** How a name becomes an address: the pod's resolv.conf, the search list, CoreDNS, and the servers it forwards to. */
 import type { Api } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { atLeast, atMost, contains, lacks, such } from "../framework/expectation";
@@ -30,7 +30,7 @@ async function experiment(bench: Bench): Promise<void> {
     conf,
     contains(`search ${namespace}.${domain} ${domain} cluster.local`),
   );
-  bench.claim("names of fewer than five dots are searched first", conf, contains("ndots:5"));
+  bench.claim("names with fewer than five dots go through the search list first", conf, contains("ndots:5"));
 
   await bench.observe("Services by their full names", async () => {
     await bench.until(
@@ -39,8 +39,14 @@ async function experiment(bench: Bench): Promise<void> {
       (list) => list.length > 0,
       30,
     );
-    bench.claim("an ordinary Service is one address: its own", await found(`plain.${namespace}.${domain}`), [plain]);
-    bench.claim("a headless one is its pods", await found(`headless.${namespace}.${domain}`), [...servers].sort());
+    bench.claim("an ordinary Service resolves to one address, its own", await found(`plain.${namespace}.${domain}`), [
+      plain,
+    ]);
+    bench.claim(
+      "a headless Service resolves to its pods",
+      await found(`headless.${namespace}.${domain}`),
+      [...servers].sort(),
+    );
     const srv = await ask(`_http._tcp.plain.${namespace}.${domain}`, "srv");
     bench.claim(
       "a named port has an SRV record",
@@ -48,15 +54,17 @@ async function experiment(bench: Bench): Promise<void> {
       such("port 80 of the Service", (text) => new RegExp(`\\b80\\s+plain\\.${namespace}`).test(text)),
     );
     const dashed = servers[0]!.replaceAll(".", "-");
-    bench.claim("a pod is found by its address in dashes", await found(`${dashed}.${namespace}.pod.cluster.local`), [
-      servers[0]!,
-    ]);
+    bench.claim(
+      "a pod has a name made from its address, with dashes",
+      await found(`${dashed}.${namespace}.pod.cluster.local`),
+      [servers[0]!],
+    );
     bench.claim("kubernetes.default is the API server's Service", await found(`kubernetes.default.${domain}`), [
       (await api.get("Service", "kubernetes", "default")).spec.clusterIP!,
     ]);
   });
 
-  await bench.observe("short names, by the search list", async () => {
+  await bench.observe("short names, completed from the search list", async () => {
     const page = async (host: string) =>
       (await api.exec("asker", namespace, ["wget", "-qO-", "-T", "5", `http://${host}/hostname`])).stdout;
     bench.claim(
@@ -65,7 +73,7 @@ async function experiment(bench: Bench): Promise<void> {
       such("one of the two servers", (name) => name.startsWith("named-")),
     );
     bench.claim(
-      "with its namespace",
+      "the name with its namespace",
       await page(`plain.${namespace}`),
       such("one of the two servers", (name) => name.startsWith("named-")),
     );
@@ -73,20 +81,20 @@ async function experiment(bench: Bench): Promise<void> {
 
   await bench.observe("what the search list costs", async () => {
     // Both names are the same Service; only the second is complete. Four dots are fewer than ndots, so the first is
-    // tried in every search domain before it is asked as it stands.
+    // tried in every search domain before it is tried as it stands.
     const name = `plain.${namespace}.${domain}`;
     const inVain = async (host: string): Promise<number> => {
       const before = await nxdomains(api);
       await bench.exec("asker", "wget", "-qO-", "-T", "5", `http://${host}/hostname`);
       return (await nxdomains(api)) - before;
     };
-    bench.claim(`questions in vain before ${name} is found`, await inVain(name), atLeast(3));
-    bench.claim(`and with a dot at its end`, await inVain(`${name}.`), 0);
+    bench.claim(`wasted queries before ${name} is found`, await inVain(name), atLeast(3));
+    bench.claim(`and with a trailing dot`, await inVain(`${name}.`), 0);
   });
 
-  await bench.observe("names that are not there", async () => {
+  await bench.observe("names that do not exist", async () => {
     const missing = await ask(`nobody.${namespace}.${domain}.`);
-    bench.claim("within the cluster: NXDOMAIN", missing.text, contains("NXDOMAIN"));
+    bench.claim("inside the cluster: NXDOMAIN", missing.text, contains("NXDOMAIN"));
     const start = Date.now();
     const outside = await ask("kubernetes.io.");
     const verdict = outside.addresses.length
@@ -94,17 +102,17 @@ async function experiment(bench: Bench): Promise<void> {
       : (/NXDOMAIN|REFUSED|SERVFAIL|No answer/i.exec(outside.text)?.[0] ?? "no answer");
     bench.keep("an outside name", { verdict, seconds: (Date.now() - start) / 1000 });
     bench.claim(
-      "an outside name is answered or refused in time, not sent in a circle (seconds)",
+      "an outside name is answered or refused promptly, not forwarded in a loop (seconds)",
       Math.round((Date.now() - start) / 1000),
       atMost(12),
     );
     const coredns = await api.list("Pod", { namespace: "kube-system", labels: "k8s-app=kube-dns" });
     const logs = await Promise.all(coredns.map((p) => api.logs(p.metadata.name, "kube-system")));
-    bench.claim("loops that CoreDNS has seen", logs.filter((log) => log.includes("Loop")).length, 0);
+    bench.claim("loops that CoreDNS has detected", logs.filter((log) => log.includes("Loop")).length, 0);
   });
 
   const own = await bench.observe("dnsPolicy: Default", () => bench.exec("as-the-node", "cat", "/etc/resolv.conf"));
-  bench.claim("asks what the node asks, not the cluster", own, lacks(dns));
+  bench.claim("the pod asks the node's servers, not the cluster's", own, lacks(dns));
 
   const moved = await bench.disturb("a server is deleted", async () => {
     const victim = pods.items.find((p) => p.metadata.labels?.["app"] === "named")!;
@@ -129,15 +137,11 @@ async function experiment(bench: Bench): Promise<void> {
       60,
     ),
   );
-  bench.claim("it is the new set", now, moved);
-  bench.claim(
-    "after at most the records' time to live, 30 s (seconds)",
-    Math.round(bench.timeline.now() - asked),
-    atMost(35),
-  );
+  bench.claim("it resolves to the new set", now, moved);
+  bench.claim("within the records' time to live, 30 s (seconds)", Math.round(bench.timeline.now() - asked), atMost(35));
 }
 
-/** How often CoreDNS has said that there is no such name, by its own count. */
+/** How many NXDOMAIN answers CoreDNS has given, by its own count. */
 async function nxdomains(api: Api): Promise<number> {
   const pods = await api.list("Pod", { namespace: "kube-system", labels: "k8s-app=kube-dns" });
   const counts = pods.map(async ({ metadata }) => {
@@ -154,6 +158,6 @@ export default {
   title: "DNS: how a name becomes an address",
   part: "I–III · The cluster by hand",
   hypothesis:
-    "A pod asks one address for every name, and completes short names by itself. CoreDNS answers for the cluster from what the API knows at that moment, and passes all other names on.",
+    "A pod asks one address for every name, and completes short names by itself. CoreDNS answers for the cluster from what the API knows at that moment, and forwards all other names.",
   experiment,
 } satisfies Lab;

@@ -1,4 +1,4 @@
-/** Who is deleted with whom, and in which order; and what a finalizer holds back. */
+/** What is deleted together, in which order, and what a finalizer holds back. */
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { printable, registryKey } from "../framework/etcd";
@@ -28,8 +28,8 @@ async function grow(bench: Bench, family: Family): Promise<void> {
 }
 
 /**
- * Kinds in the order in which the last of each was written out of the registry. A deletion gets a resource version of its
- * own, and versions order all writes; the watches' own clocks would not tell apart what went in the same moment.
+ * Kinds in the order in which the last object of each was deleted. A deletion gets its own resource version, and
+ * versions order all writes; the watches' clocks could not distinguish what was deleted in the same moment.
  */
 function orderOfEnd({ deployments, sets, pods }: Family): string[] {
   const last = (live: Live<"Deployment"> | Live<"ReplicaSet"> | Live<"Pod">): bigint => {
@@ -62,7 +62,7 @@ async function experiment(bench: Bench): Promise<void> {
     deployments.items[0]!.metadata.uid,
   );
   bench.claim(
-    "as its one controller, and blocking its deletion",
+    "as its only controller, and blocking its deletion",
     [owner(sets.items[0]!)?.controller, owner(sets.items[0]!)?.blockOwnerDeletion],
     [true, true],
   );
@@ -71,11 +71,7 @@ async function experiment(bench: Bench): Promise<void> {
     api.delete("Deployment", "tree", namespace, { propagation: "Background" }),
   );
   await bench.observe("the children follow", empty);
-  bench.claim("from the parent down: in which order they went", orderOfEnd(family), [
-    "Deployment",
-    "ReplicaSet",
-    "Pod",
-  ]);
+  bench.claim("they are deleted from the parent down", orderOfEnd(family), ["Deployment", "ReplicaSet", "Pod"]);
 
   await grow(bench, family);
   await bench.disturb("delete in the foreground", () =>
@@ -85,8 +81,8 @@ async function experiment(bench: Bench): Promise<void> {
   const waiting = deployments.history.findLast(
     (m) => m.type === "MODIFIED" && m.object.metadata.deletionTimestamp,
   )?.object;
-  bench.claim("held by a finalizer of the API's own", waiting?.metadata.finalizers, ["foregroundDeletion"]);
-  bench.claim("the parent went last", orderOfEnd(family), ["Pod", "ReplicaSet", "Deployment"]);
+  bench.claim("it is held by the API's own finalizer", waiting?.metadata.finalizers, ["foregroundDeletion"]);
+  bench.claim("the parent is deleted last", orderOfEnd(family), ["Pod", "ReplicaSet", "Deployment"]);
 
   await grow(bench, family);
   await bench.disturb("delete, and leave orphans", () =>
@@ -95,7 +91,7 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.observe("the children stay", async () => {
     await deployments.until("the Deployment to be gone", (items) => items.length === 0, 30);
     await sets.until(
-      "the ReplicaSet to be let go",
+      "the ReplicaSet to be released",
       (items) => items.length === 1 && !items[0]!.metadata.ownerReferences?.length,
       30,
     );
@@ -105,12 +101,12 @@ async function experiment(bench: Bench): Promise<void> {
     [sets.items[0]!.metadata.ownerReferences ?? [], pods.items.filter(isReady).length],
     [[], 2],
   );
-  await bench.disturb("the orphaned ReplicaSet is deleted by itself", () =>
+  await bench.disturb("the orphaned ReplicaSet is deleted separately", () =>
     api.delete("ReplicaSet", sets.items[0]!.metadata.name, namespace, { propagation: "Background" }),
   );
   await bench.observe("its pods follow", empty);
 
-  await bench.disturb("an object whose owner does not exist", () =>
+  await bench.disturb("an object is created whose owner does not exist", () =>
     bench.create({
       apiVersion: "v1",
       kind: "ConfigMap",
@@ -136,7 +132,7 @@ async function experiment(bench: Bench): Promise<void> {
   await stuckNamespace(bench);
 }
 
-/** An object stuck in Terminating, seen in the API and in etcd, and released. */
+/** An object stuck in Terminating, seen in the API and in etcd, then released. */
 async function finalizer(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const maps = await bench.watch("ConfigMap", { fields: "metadata.name=held" });
@@ -146,21 +142,25 @@ async function finalizer(bench: Bench): Promise<void> {
     await bench.apply("held.yaml");
     bench.claim("the request is accepted", await api.delete("ConfigMap", "held", namespace), true);
   });
-  await bench.observe("it is still there, three seconds later", async () => {
+  await bench.observe("it is still there three seconds later", async () => {
     await bench.api.delete("ConfigMap", "held", namespace, { graceSeconds: 0 });
     await bench.pause(3);
   });
   const stuck = maps.named("held");
   bench.claim(
-    "deletion is a timestamp, and nothing more happened",
+    "deletion set a timestamp and did nothing else",
     stuck?.metadata.deletionTimestamp ?? "none",
     matches(/^\d{4}-\d\d-\d\dT/),
   );
-  bench.claim("asking again, without grace, does not help", stuck?.metadata.finalizers, [hold]);
+  bench.claim("deleting it again, with no grace period, does not help", stuck?.metadata.finalizers, [hold]);
   const entry = await bench.etcd.get(key);
   bench.claim("etcd still has its key", await bench.etcd.keys(key), [key]);
-  bench.claim("the finalizer sits in the stored value", printable(entry?.value ?? Buffer.alloc(0)), contains(hold));
-  bench.claim("written twice: made, then marked as deleted; the second request wrote nothing", entry?.version, 2);
+  bench.claim("the finalizer is in the stored value", printable(entry?.value ?? Buffer.alloc(0)), contains(hold));
+  bench.claim(
+    "it was written twice: created, then marked as deleted; the second request wrote nothing",
+    entry?.version,
+    2,
+  );
   const added = await refusal(
     api.patch("ConfigMap", "held", namespace, { metadata: { finalizers: [hold, `${labPrefix}second`] } }),
   );
@@ -168,14 +168,16 @@ async function finalizer(bench: Bench): Promise<void> {
   const edited = await api.patch("ConfigMap", "held", namespace, { data: { state: "being cleaned up" } });
   bench.claim("its data can still be changed", edited.data?.["state"], "being cleaned up");
 
-  await bench.disturb("the finalizer is taken off", () =>
+  await bench.disturb("the finalizer is removed", () =>
     api.patch("ConfigMap", "held", namespace, { metadata: { finalizers: null } }),
   );
-  await bench.observe("it goes", () => maps.until("the object to be gone", (items) => items.length === 0, 10));
+  await bench.observe("the object is deleted", () =>
+    maps.until("the object to be gone", (items) => items.length === 0, 10),
+  );
   bench.claim("its key is gone from etcd", await bench.etcd.get(key), undefined);
 }
 
-/** Why a namespace hangs: not itself, but something in it. */
+/** Why a namespace hangs: because of something in it. */
 async function stuckNamespace(bench: Bench): Promise<void> {
   const { api } = bench;
   const name = await bench.makeNamespace("stuck");
@@ -187,9 +189,9 @@ async function stuckNamespace(bench: Bench): Promise<void> {
     });
     await api.delete("Namespace", name);
   });
-  const stuck = await bench.observe("the namespace says what it waits for", () =>
+  const stuck = await bench.observe("the namespace reports what it is waiting for", () =>
     bench.until(
-      `namespace ${name} to tell of finalizers`,
+      `namespace ${name} to report finalizers`,
       () => api.get("Namespace", name),
       (ns) => conditionOf(ns, "NamespaceFinalizersRemaining")?.status === "True",
       30,
@@ -197,14 +199,14 @@ async function stuckNamespace(bench: Bench): Promise<void> {
   );
   bench.claim("it is Terminating", stuck.status.phase, "Terminating");
   bench.claim(
-    "and names the finalizer",
+    "and a condition names the finalizer",
     conditionOf(stuck, "NamespaceFinalizersRemaining")?.message ?? "",
     contains(hold),
   );
-  await bench.disturb("the finalizer is taken off", () =>
+  await bench.disturb("the finalizer is removed", () =>
     api.patch("ConfigMap", "held", name, { metadata: { finalizers: null } }),
   );
-  const after = await bench.observe("the namespace goes", () =>
+  const after = await bench.observe("the namespace is deleted", () =>
     bench.until(
       `namespace ${name} to be gone`,
       () => api.find("Namespace", name),
@@ -220,7 +222,7 @@ export default {
   title: "Finalizers, ownerReferences and garbage collection",
   part: "V · Organizing objects",
   hypothesis:
-    "Deleting is a request. Children know their parents by UID and are collected before it, after it or not at all, as the request says; and an object with a finalizer stays, marked with a time, until whoever put the finalizer there takes it off.",
+    "Deletion is a request. Children know their parents by UID and are collected after them, before them or not at all, as the request says. An object with a finalizer stays, marked with a timestamp, until whoever added the finalizer removes it.",
   needs: ["nodes"],
   experiment,
 } satisfies Lab;

@@ -1,6 +1,6 @@
 /**
  * The Kubernetes API as a lab uses it: plain JSON in and out, every status code visible. The kubeconfig is read by the
- * official client; the requests are kept this thin because the labs are about what goes over the wire.
+ * official client; requests are kept this thin because the labs are about what goes over the wire.
  */
 import https from "node:https";
 import { createInterface } from "node:readline";
@@ -14,7 +14,7 @@ export class ApiError extends Error {
   constructor(
     /** HTTP status, such as 403. */
     readonly status: number,
-    /** Reason of the Status object, such as AlreadyExists; empty where the server sent none. */
+    /** Reason from the Status object, such as AlreadyExists; empty if the server sent none. */
     readonly reason: string,
     message: string,
   ) {
@@ -25,7 +25,7 @@ export class ApiError extends Error {
 export interface Answer {
   readonly status: number;
   readonly text: string;
-  /** The body where it is JSON. */
+  /** The body, if it is JSON. */
   readonly json: unknown;
 }
 
@@ -41,7 +41,7 @@ export interface WriteOptions {
   readonly fieldManager?: string;
   /** Server-side apply: take over fields that another manager owns. */
   readonly force?: boolean;
-  /** Let the server go through admission and validation and store nothing. */
+  /** Have the server run admission and validation, but store nothing. */
   readonly dryRun?: boolean;
   readonly subresource?: string;
 }
@@ -51,7 +51,7 @@ export interface WatchEvent<K extends Kind> {
   readonly object: Stored<K>;
 }
 
-/** Name of the field manager of everything that the labs apply. */
+/** Field manager of everything that the labs apply. */
 export const manager = "labs";
 type Query = Readonly<Record<string, string | undefined>>;
 
@@ -63,7 +63,7 @@ export class Api {
     this.server = new URL(config.getCurrentCluster()!.server);
   }
 
-  /** @throws Error where the file is missing or names no cluster. */
+  /** @throws Error if the file is missing or does not name a cluster. */
   static fromFile(path: string): Api {
     const config = new KubeConfig();
     config.loadFromFile(path);
@@ -71,7 +71,7 @@ export class Api {
     return new Api(config);
   }
 
-  /** The same API server, asked with a bearer token in place of the kubeconfig's own identity. The caller closes it. */
+  /** The same API server, with a bearer token instead of the kubeconfig's own identity. The caller closes it. */
   withToken(token: string): Api {
     const config = new KubeConfig();
     config.loadFromClusterAndUser(this.config.getCurrentCluster()!, { name: "token", token });
@@ -82,7 +82,7 @@ export class Api {
     this.agent.destroy();
   }
 
-  /** One request; answers of every status are returned, only a failed connection throws. */
+  /** Sends one request. Responses of any status are returned; only a failed connection throws. */
   async request(
     method: string,
     path: string,
@@ -98,7 +98,7 @@ export class Api {
     return { status: response.statusCode ?? 0, text, json };
   }
 
-  /** The body of an answer in another encoding, such as application/vnd.kubernetes.protobuf. @throws ApiError */
+  /** The response body in another encoding, such as application/vnd.kubernetes.protobuf. @throws ApiError */
   async bytes(path: string, accept: string): Promise<Buffer> {
     const response = await this.open("GET", path, { accept, signal: AbortSignal.timeout(15_000) });
     const chunks: Buffer[] = [];
@@ -109,13 +109,13 @@ export class Api {
     return body;
   }
 
-  /** The object, or undefined where there is none. */
+  /** The object, or undefined if it does not exist. */
   async find<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Stored<K> | undefined> {
     const answer = await this.request("GET", pathOf(kind, namespace, name));
     return answer.status === 404 ? undefined : (checked(answer) as Stored<K>);
   }
 
-  /** @throws ApiError 404 where there is none. */
+  /** @throws ApiError 404 if the object does not exist. */
   async get<K extends Kind>(kind: K, name: string, namespace?: string): Promise<Stored<K>> {
     return checked(await this.request("GET", pathOf(kind, namespace, name))) as Stored<K>;
   }
@@ -124,7 +124,7 @@ export class Api {
     return (await this.listAt(kind, where)).items;
   }
 
-  /** Items, and the resource version from which a watch goes on. */
+  /** Items, and the resource version from which a watch can continue. */
   async listAt<K extends Kind>(kind: K, where: Where): Promise<{ items: Stored<K>[]; resourceVersion: string }> {
     const answer = await this.request("GET", pathOf(kind, where.namespace), { query: selectors(where) });
     const list = checked(answer) as { items: Stored<K>[]; metadata: { resourceVersion: string } };
@@ -141,7 +141,7 @@ export class Api {
     return checked(await this.request("POST", path, { query: writeQuery(options), body: object })) as Stored<K>;
   }
 
-  /** PUT: the whole object; with metadata.resourceVersion only if nobody wrote in between. */
+  /** PUT of the whole object; with metadata.resourceVersion, only if nobody has written in between. */
   async replace<K extends Kind>(object: Manifest, options: WriteOptions = {}): Promise<Stored<K>> {
     const path = pathOf(object.kind as K, object.metadata.namespace, object.metadata.name, options.subresource);
     return checked(await this.request("PUT", path, { query: writeQuery(options), body: object })) as Stored<K>;
@@ -168,7 +168,7 @@ export class Api {
     return checked(await this.request("PATCH", path, { query: writeQuery(options), body, contentType })) as Stored<K>;
   }
 
-  /** @returns false where there was nothing to delete. */
+  /** @returns false if there was nothing to delete. */
   async delete(
     kind: Kind,
     name: string,
@@ -192,8 +192,8 @@ export class Api {
   }
 
   /**
-   * Watches a collection from a resource version on. Resolves when the server or the signal ends the stream.
-   * @throws ApiError 410 where the version is too old: list again.
+   * Watches a collection, starting from a resource version. Resolves when the server or the signal ends the stream.
+   * @throws ApiError 410 if the version is too old: list again.
    */
   async watch<K extends Kind>(
     kind: K,
@@ -212,7 +212,7 @@ export class Api {
     }
   }
 
-  /** Runs a command in a container. A command that ends with another code than 0 is an answer, not an error. */
+  /** Runs a command in a container. A non-zero exit code is a result, not an error. */
   async exec(
     pod: string,
     namespace: string,
@@ -227,7 +227,9 @@ export class Api {
       const timer = setTimeout(
         () =>
           reject(
-            new Error(`"${command.join(" ")}" in pod ${pod} gave no answer in ${seconds} s; so far: ${out.text()}`),
+            new Error(
+              `"${command.join(" ")}" in pod ${pod} timed out after ${seconds} s; output so far: ${out.text()}`,
+            ),
           ),
         seconds * 1000,
       );
@@ -267,7 +269,7 @@ export class Api {
       request.headers = {
         ...(request.headers as object),
         "content-type": options.contentType ?? "application/json",
-        "content-length": Buffer.byteLength(body), // Node sends none by itself with DELETE
+        "content-length": Buffer.byteLength(body), // Node does not send it with DELETE by default
       };
     return new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
       const sent = https.request(request, resolve);
@@ -279,14 +281,14 @@ export class Api {
   }
 }
 
-/** The body of an answer of status 2xx. */
+/** The body of a 2xx response. @throws ApiError for any other status */
 export function checked(answer: Answer): unknown {
   if (answer.status >= 200 && answer.status < 300) return answer.json;
   const status = (answer.json ?? {}) as V1Status;
   throw new ApiError(answer.status, status.reason ?? "", status.message ?? answer.text.slice(0, 300));
 }
 
-/** Runs a request that is expected to be refused; @returns the refusal, or undefined where it was accepted. */
+/** Runs a request that is expected to be refused. @returns the refusal, or undefined if it was accepted. */
 export async function refusal(request: Promise<unknown>): Promise<ApiError | undefined> {
   try {
     await request;
@@ -297,7 +299,7 @@ export async function refusal(request: Promise<unknown>): Promise<ApiError | und
   }
 }
 
-/** Whether the API serves objects of this name as a kind that the labs know. */
+/** Whether this is a kind that the labs handle. */
 export const isKind = (kind: string): kind is Kind => kind in kinds;
 
 function collector(): { stream: PassThrough; text: () => string } {

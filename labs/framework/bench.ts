@@ -1,4 +1,4 @@
-/** The bench that a lab works on: its phases, its claims, and everything that it may touch, with a way back. */
+/** The bench that a lab works on: its phases, its claims, and everything it may touch, with a way to undo it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Where, WriteOptions } from "./api";
 import type { Cluster } from "./cluster";
@@ -27,7 +27,7 @@ export class Bench {
     readonly timeline: Timeline,
     private readonly journal: Journal,
     private readonly progress: Progress,
-    /** Aborted when the lab is interrupted or runs out of its time. */
+    /** Aborted when the lab is interrupted or runs out of time. */
     readonly signal: AbortSignal,
   ) {}
 
@@ -47,7 +47,7 @@ export class Bench {
     return this.cluster.etcd!;
   }
 
-  // The phases. Each names what is done or looked at; the report tells them in this order.
+  // The phases, in the order of the report. Each title says what is done or observed.
 
   /** How things are before anything is disturbed. */
   baseline<T>(title: string, run: () => Promise<T>): Promise<T> {
@@ -57,27 +57,27 @@ export class Bench {
   disturb<T>(title: string, run: () => Promise<T>): Promise<T> {
     return this.step("disturb", title, run);
   }
-  /** What the cluster makes of it. */
+  /** How the cluster responds. */
   observe<T>(title: string, run: () => Promise<T>): Promise<T> {
     return this.step("observe", title, run);
   }
 
-  /** A claim of the article, with the predicted value beside the observed one. A claim that fails does not end the lab. */
-  claim<T>(text: string, observed: T, predicted: Prediction<NoInfer<T>> | Readonly<Record<string, unknown>>): boolean {
-    const claim = judge(text, observed, predicted as Prediction<T>);
+  /** A claim of the article: predicted value beside observed value. One that does not hold does not end the lab. */
+  claim<T>(text: string, observed: T, predicted: NoInfer<Prediction<T>>): boolean {
+    const claim = judge(text, observed, predicted);
     this.claims.push(claim);
     this.progress.claim(claim);
     return claim.holds;
   }
 
-  /** Keeps a value in the report. */
+  /** Adds a value to the report as evidence. */
   keep(name: string, value: unknown): void {
     this.evidence[name] = value;
   }
 
   // Objects.
 
-  /** Makes another namespace of this lab: lab-<name>-<suffix>. Pods can be made in it when this resolves. */
+  /** Creates another namespace of this lab, lab-<name>-<suffix>. Once this resolves, pods can be created in it. */
   async makeNamespace(suffix = "", labels: Readonly<Record<string, string>> = {}): Promise<string> {
     const name = suffix ? `${this.namespace}-${suffix}` : this.namespace;
     await this.api.apply(
@@ -92,12 +92,12 @@ export class Bench {
     return name;
   }
 
-  /** The objects of a manifest file, put into this lab's namespace. */
+  /** The objects of a manifest file, in this lab's namespace. */
   manifests(file: string): Manifest[] {
     return readManifests(this.lab, file).map((object) => adopt(object, this.lab, this.namespace));
   }
 
-  /** Applies a manifest file. `change` may alter an object before. */
+  /** Applies a manifest file. `change` may alter each object first. */
   async apply(file: string, change: (object: Manifest) => void = () => undefined): Promise<Stored<Kind>[]> {
     const stored: Stored<Kind>[] = [];
     for (const object of this.manifests(file)) {
@@ -112,31 +112,31 @@ export class Bench {
     return this.api.create<K>(adopt(object, this.lab, this.namespace), options);
   }
 
-  /** Watches a kind in the lab's namespace (or `where`) from now on; every change is on the timeline. */
+  /** Watches a kind in the lab's namespace (or `where`) from now on; every change goes on the timeline. */
   async watch<K extends Kind>(kind: K, where: Where = {}): Promise<Live<K>> {
     const live = await Live.start(this.api, kind, { namespace: this.namespace, ...where }, this.timeline, this.signal);
     this.watches.push(live);
     return live;
   }
 
-  /** Looks until the value is as wanted; bounded, in seconds. */
+  /** Polls until the value is as wanted, for at most `within` seconds. @throws WaitError */
   until<T>(what: string, look: () => Promise<T>, wanted: (value: T) => boolean, within: number): Promise<T> {
     return until(what, look, wanted, { within, signal: this.signal });
   }
 
-  /** Lets time pass, where the claim is that nothing happens meanwhile. @throws what interrupted the lab. */
+  /** Lets time pass, for claims that nothing happens in the meantime. @throws the reason if the lab is interrupted. */
   async pause(seconds: number): Promise<void> {
     await sleep(seconds * 1000, undefined, { signal: this.signal }).catch(() => this.signal.throwIfAborted());
   }
 
-  /** Standard output of a command in a pod of the lab. @throws Error where it ends with another code than 0. */
+  /** Standard output of a command in a pod of the lab. @throws Error if it exits non-zero. */
   async exec(pod: string, ...command: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
-    if (code !== 0) throw new Error(`"${command.join(" ")}" in pod ${pod} ended with ${code}: ${stderr || stdout}`);
+    if (code !== 0) throw new Error(`"${command.join(" ")}" in pod ${pod} exited with ${code}: ${stderr || stdout}`);
     return stdout;
   }
 
-  /** Runs kubectl as a reader would, in the lab's namespace; undefined where this machine has none. */
+  /** Runs kubectl as a reader would, in the lab's namespace; undefined if this machine does not have it. */
   async kubectl(...args: readonly string[]): Promise<CommandResult | undefined> {
     this.signal.throwIfAborted();
     if (!this.cluster.kubectl) return undefined;
@@ -144,7 +144,7 @@ export class Bench {
     return command(path, ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args], { signal: this.signal });
   }
 
-  // Changes outside the namespace: how to undo each is written down first.
+  // Changes outside the namespace. How to undo each one is recorded first.
 
   /** Changes something on a machine as root. */
   async onNode(node: string, title: string, how: { change: string; undo: string }): Promise<void> {
@@ -152,14 +152,14 @@ export class Bench {
     await this.nodes.output(node, how.change, { timeoutSeconds: 60 });
   }
 
-  /** Changes the stack's configuration and brings the cluster there (`pulumi up`). Keys go back to the stack's file at the end. */
+  /** Changes the stack's configuration and applies it (`pulumi up`); at the end the stack's own values return. */
   async setStack(title: string, config: Readonly<Record<string, unknown>>): Promise<void> {
     const back = Object.fromEntries(Object.keys(config).map((key) => [key, null]));
     this.journal.add({ kind: "stack", title, config: back });
     await this.cluster.stack!.set(config);
   }
 
-  /** Takes the newest of these changes back now, where what follows is part of the experiment. */
+  /** Undoes the newest of these changes now, if what follows is part of the experiment. */
   async takeBack(): Promise<void> {
     await undoNewest(this.cluster, this.journal);
   }
@@ -167,7 +167,7 @@ export class Bench {
   private async step<T>(phase: Phase, title: string, run: () => Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
     const value = await this.progress.step(phase, title, () => this.timeline.step(phase, title, run));
-    // What the claims read next must be what the API says now; where it does not answer, that is the experiment.
+    // The claims that follow must read the current state; if the API does not answer, that is the experiment.
     await Promise.allSettled(this.watches.map((watch) => watch.catchUp()));
     return value;
   }

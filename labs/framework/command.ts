@@ -1,19 +1,19 @@
-/** Runs a program to its end; bounded, and never through a shell. */
+/** Runs a program to completion, with a time limit and never through a shell. */
 import { spawn } from "node:child_process";
 
 export interface CommandResult {
-  /** Exit code; -1 where the program could not be started, was stopped or ran out of time. */
+  /** Exit code; -1 if the program could not be started, was stopped or ran out of time. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface CommandOptions {
-  /** Text for standard input; closed at once where there is none. */
+  /** Text for standard input, which is empty by default. */
   readonly input?: string;
   readonly timeoutSeconds?: number;
   readonly signal?: AbortSignal;
-  /** Out of the terminal's reach: Ctrl-C does not go to it. */
+  /** Detached from the terminal, so that Ctrl-C does not reach it. */
   readonly detached?: boolean;
 }
 
@@ -35,11 +35,12 @@ export function command(
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.on("error", (error) => {
-      const why = error.name === "AbortError" ? `${program} was stopped (its bound is ${seconds} s)` : error.message;
+      const why =
+        error.name === "AbortError" ? `${program} was stopped (its time limit is ${seconds} s)` : error.message;
       resolve({ code: -1, stdout, stderr: stderr + why });
     });
     child.on("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    child.stdin.on("error", () => undefined); // a program that ends without reading is no fault
+    child.stdin.on("error", () => undefined); // a program may exit without reading its input
     child.stdin.end(options.input ?? "");
   });
 }

@@ -9,12 +9,12 @@ import { Nodes } from "./nodes";
 
 export interface Connection {
   readonly kubeconfig: string;
-  /** Name of the stack; undefined where only a kubeconfig was given. */
+  /** Name of the stack; undefined if only a kubeconfig was given. */
   readonly stack?: string | undefined;
   readonly sshConfig?: string | undefined;
 }
 
-/** @throws Error where the API server does not answer. */
+/** @throws Error if the API server does not answer. */
 export async function connect({ kubeconfig, stack, sshConfig }: Connection): Promise<Cluster> {
   const api = Api.fromFile(kubeconfig);
   await api.request("GET", "/readyz").catch((error: unknown) => {
@@ -35,7 +35,7 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   };
 }
 
-/** kubectl by the variable KUBECTL, beside the kubeconfig (where `make up` puts it), or on the PATH. */
+/** kubectl from the variable KUBECTL, from bin/ beside the kubeconfig (where `make up` puts it), or from the PATH. */
 async function findKubectl(dir: string): Promise<string | undefined> {
   const named = process.env["KUBECTL"];
   for (const path of [...(named ? [named] : []), join(dir, "bin", "kubectl"), "kubectl"])
@@ -43,16 +43,24 @@ async function findKubectl(dir: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The driver behind `make up`, in a process of its own; what it prints is kept in labs-up.log. */
+/** The program behind `make up`. It is run, not imported: labs depend on nothing in tools/. */
+const commandLine = join(__dirname, "..", "..", "tools", "cli.ts");
+
+/**
+ * `make up` with these values on top of the stack's own configuration. A separate process, so that its long output can
+ * go to labs-up.log and Ctrl-C does not interrupt it halfway.
+ */
 const stackControl = (stack: string, dir: string): StackControl => ({
   set: async (config) => {
     const log = join(dir, "labs-up.log");
-    const args = [join(__dirname, "set-stack.ts"), stack, JSON.stringify(config)];
+    const args = [commandLine, "up", "--stack", stack, "--values", JSON.stringify(config)];
     const { code, stdout, stderr } = await command("tsx", args, { timeoutSeconds: 900, detached: true });
     await writeFile(log, stdout + stderr, { mode: 0o600 });
     if (code !== 0) {
       const tail = (stdout + stderr).trim().split("\n").slice(-12).join("\n");
-      throw new Error(`stack ${stack} could not be brought to ${JSON.stringify(config)} (all of it: ${log}):\n${tail}`);
+      throw new Error(
+        `stack ${stack} could not be updated with ${JSON.stringify(config)} (full output in ${log}):\n${tail}`,
+      );
     }
   },
 });

@@ -1,9 +1,10 @@
-/** etcd, asked on its own machine with its own certificates. Read only: what is written goes through the API. */
+/** etcd, queried on its own machine with its own certificates. Read-only: writes go through the API. */
+import { quote } from "../../lib/quote";
 import type { Nodes } from "./nodes";
 
 const files = "--cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem";
 
-/** The command as a reader types it on a controller. */
+/** The command as a reader would type it on a controller. */
 export const etcdctl = (arguments_: string, endpoint = "https://127.0.0.1:2379"): string =>
   `etcdctl --endpoints=${endpoint} ${files} ${arguments_}`;
 
@@ -13,7 +14,7 @@ export interface EtcdEntry {
   readonly value: Buffer;
   readonly createRevision: number;
   readonly modRevision: number;
-  /** How often the key was written since it was created. */
+  /** How often the key has been written since it was created. */
   readonly version: number;
 }
 
@@ -36,9 +37,9 @@ export class Etcd {
     readonly member: string,
   ) {}
 
-  /** The entry, or undefined where there is none. */
+  /** The entry, or undefined if the key does not exist. */
   async get(key: string): Promise<EtcdEntry | undefined> {
-    const answer = await this.json<RangeAnswer>(`get ${quoted(key)} -w json`);
+    const answer = await this.json<RangeAnswer>(`get ${quote(key)} -w json`);
     const kv = answer.kvs?.[0];
     if (!kv) return undefined;
     return {
@@ -50,9 +51,9 @@ export class Etcd {
     };
   }
 
-  /** The entries below a prefix, as text for a person. */
+  /** The entries below a prefix, as readable text. */
   async values(prefix: string): Promise<Readonly<Record<string, string>>> {
-    const answer = await this.json<RangeAnswer>(`get ${quoted(prefix)} --prefix -w json`);
+    const answer = await this.json<RangeAnswer>(`get ${quote(prefix)} --prefix -w json`);
     const decoded = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
     return Object.fromEntries(
       (answer.kvs ?? []).map((kv) => [decoded(kv.key).toString("utf8"), printable(decoded(kv.value))]),
@@ -61,7 +62,7 @@ export class Etcd {
 
   /** Keys below a prefix. */
   async keys(prefix: string): Promise<string[]> {
-    const answer = await this.json<RangeAnswer>(`get ${quoted(prefix)} --prefix --keys-only -w json`);
+    const answer = await this.json<RangeAnswer>(`get ${quote(prefix)} --prefix --keys-only -w json`);
     return (answer.kvs ?? []).map((kv) => Buffer.from(kv.key, "base64").toString("utf8"));
   }
 
@@ -71,15 +72,13 @@ export class Etcd {
     return status?.Status.version;
   }
 
-  /** What etcdctl answers with `-w json`. */
+  /** What etcdctl prints, given arguments that include `-w json`. */
   async json<T>(arguments_: string, endpoint?: string): Promise<T> {
     return JSON.parse(await this.nodes.output(this.member, etcdctl(arguments_, endpoint))) as T;
   }
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
-
-/** Bytes as text for a person: what cannot be printed becomes a dot, as in the right column of hexdump -C. */
+/** Bytes as readable text: whatever cannot be printed becomes a dot, as in the right column of hexdump -C. */
 export const printable = (bytes: Buffer): string => bytes.toString("latin1").replace(/[^\x20-\x7e]/g, ".");
 
 /** Where the API server keeps an object: /registry/<plural>/<namespace>/<name>, with the group for a few kinds. */
@@ -89,7 +88,7 @@ export const registryKey = (...parts: readonly string[]): string => `/registry/$
  * Group, version and kind of a value that the API server stored as protobuf: the bytes `k8s\0`, then a
  * runtime.Unknown whose first field is a TypeMeta {1: apiVersion, 2: kind}.
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto
- * @throws Error where the value is of another form.
+ * @throws Error if the value has a different form.
  */
 export function storedType(value: Buffer): { apiVersion: string; kind: string } {
   if (value.subarray(0, 4).toString("latin1") !== "k8s\0")

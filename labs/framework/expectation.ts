@@ -1,4 +1,4 @@
-/** Predictions: a plain value, or a condition that a person can read. Pure. */
+/** Predictions: a plain value, or a condition in words. Pure. */
 import { isDeepStrictEqual } from "node:util";
 
 /** A condition on an observed value, with the words that the report shows. */
@@ -41,7 +41,7 @@ export interface Claim {
   readonly holds: boolean;
 }
 
-/** Compares what was observed with what was predicted; undefined is kept as null, as JSON has it. */
+/** Compares what was observed with what was predicted; undefined becomes null, as in JSON. */
 export function judge<T>(text: string, observed: T, predicted: Prediction<T>): Claim {
   const kept = typeof observed === "number" ? Math.round(observed * 1000) / 1000 : (observed ?? null);
   if (isCondition(predicted))

@@ -1,11 +1,11 @@
 /**
- * What must be undone outside the lab's namespaces, written down before it is done: a lab that is killed outright leaves
- * the journal, and the next run begins by undoing what is in it. Every undo is harmless when repeated.
+ * How to undo each change outside the lab's namespaces, recorded before the change is made. A lab that is killed
+ * outright leaves the journal behind, and the next run starts by undoing what is in it. Every undo can be repeated.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** How to take one change back. A config value of null: as in the stack's own file. */
+/** How to undo one change. A config value of null means the stack's own value. */
 export type Undo =
   | { readonly kind: "command"; readonly title: string; readonly node: string; readonly command: string }
   | { readonly kind: "stack"; readonly title: string; readonly config: Readonly<Record<string, null>> };
@@ -22,7 +22,7 @@ export class Journal {
     this.write([...this.read(), undo]);
   }
 
-  /** Takes out the newest entry. */
+  /** Removes the newest entry. */
   drop(): void {
     this.write(this.read().slice(0, -1));
   }

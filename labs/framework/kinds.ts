@@ -1,64 +1,53 @@
 /** The kinds of object that the labs handle: where the API serves each, and its shape on the wire. */
-import type {
-  CoreV1Event,
-  V1CertificateSigningRequest,
-  V1ClusterRoleBinding,
-  V1ConfigMap,
-  V1ControllerRevision,
-  V1CronJob,
-  V1DaemonSet,
-  V1Deployment,
-  V1EndpointSlice,
-  V1Job,
-  V1Lease,
-  V1LimitRange,
-  V1Namespace,
-  V1Node,
-  V1ObjectMeta,
-  V1PersistentVolume,
-  V1PersistentVolumeClaim,
-  V1Pod,
-  V1PriorityClass,
-  V1ReplicaSet,
-  V1ResourceQuota,
-  V1Role,
-  V1RoleBinding,
-  V1Secret,
-  V1Service,
-  V1ServiceAccount,
-  V1StatefulSet,
-} from "@kubernetes/client-node";
+import type * as k8s from "@kubernetes/client-node";
 
-/** Kinds by name, as the client's typings describe them. */
-export interface Kinds {
-  CertificateSigningRequest: V1CertificateSigningRequest;
-  ClusterRoleBinding: V1ClusterRoleBinding;
-  ConfigMap: V1ConfigMap;
-  ControllerRevision: V1ControllerRevision;
-  CronJob: V1CronJob;
-  DaemonSet: V1DaemonSet;
-  Deployment: V1Deployment;
-  EndpointSlice: V1EndpointSlice;
-  Event: CoreV1Event;
-  Job: V1Job;
-  Lease: V1Lease;
-  LimitRange: V1LimitRange;
-  Namespace: V1Namespace;
-  Node: V1Node;
-  PersistentVolume: V1PersistentVolume;
-  PersistentVolumeClaim: V1PersistentVolumeClaim;
-  Pod: V1Pod;
-  PriorityClass: V1PriorityClass;
-  ReplicaSet: V1ReplicaSet;
-  ResourceQuota: V1ResourceQuota;
-  Role: V1Role;
-  RoleBinding: V1RoleBinding;
-  Secret: V1Secret;
-  Service: V1Service;
-  ServiceAccount: V1ServiceAccount;
-  StatefulSet: V1StatefulSet;
+/** Where the API serves a kind. T is its shape, as the client's typings describe it. */
+interface Place<T> {
+  /** Group and version, such as apps/v1. */
+  readonly apiVersion: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  /** For the compiler only; never set. */
+  readonly shape?: T;
 }
-export type Kind = keyof Kinds;
+
+const namespaced = <T>(apiVersion: string, plural: string): Place<T> => ({ apiVersion, plural, namespaced: true });
+const clusterWide = <T>(apiVersion: string, plural: string): Place<T> => ({ apiVersion, plural, namespaced: false });
+
+/** Adding a kind takes one line here. */
+export const kinds = {
+  CertificateSigningRequest: clusterWide<k8s.V1CertificateSigningRequest>(
+    "certificates.k8s.io/v1",
+    "certificatesigningrequests",
+  ),
+  ClusterRoleBinding: clusterWide<k8s.V1ClusterRoleBinding>("rbac.authorization.k8s.io/v1", "clusterrolebindings"),
+  ConfigMap: namespaced<k8s.V1ConfigMap>("v1", "configmaps"),
+  ControllerRevision: namespaced<k8s.V1ControllerRevision>("apps/v1", "controllerrevisions"),
+  CronJob: namespaced<k8s.V1CronJob>("batch/v1", "cronjobs"),
+  DaemonSet: namespaced<k8s.V1DaemonSet>("apps/v1", "daemonsets"),
+  Deployment: namespaced<k8s.V1Deployment>("apps/v1", "deployments"),
+  EndpointSlice: namespaced<k8s.V1EndpointSlice>("discovery.k8s.io/v1", "endpointslices"),
+  Event: namespaced<k8s.CoreV1Event>("v1", "events"),
+  Job: namespaced<k8s.V1Job>("batch/v1", "jobs"),
+  Lease: namespaced<k8s.V1Lease>("coordination.k8s.io/v1", "leases"),
+  LimitRange: namespaced<k8s.V1LimitRange>("v1", "limitranges"),
+  Namespace: clusterWide<k8s.V1Namespace>("v1", "namespaces"),
+  Node: clusterWide<k8s.V1Node>("v1", "nodes"),
+  PersistentVolume: clusterWide<k8s.V1PersistentVolume>("v1", "persistentvolumes"),
+  PersistentVolumeClaim: namespaced<k8s.V1PersistentVolumeClaim>("v1", "persistentvolumeclaims"),
+  Pod: namespaced<k8s.V1Pod>("v1", "pods"),
+  PriorityClass: clusterWide<k8s.V1PriorityClass>("scheduling.k8s.io/v1", "priorityclasses"),
+  ReplicaSet: namespaced<k8s.V1ReplicaSet>("apps/v1", "replicasets"),
+  ResourceQuota: namespaced<k8s.V1ResourceQuota>("v1", "resourcequotas"),
+  Role: namespaced<k8s.V1Role>("rbac.authorization.k8s.io/v1", "roles"),
+  RoleBinding: namespaced<k8s.V1RoleBinding>("rbac.authorization.k8s.io/v1", "rolebindings"),
+  Secret: namespaced<k8s.V1Secret>("v1", "secrets"),
+  Service: namespaced<k8s.V1Service>("v1", "services"),
+  ServiceAccount: namespaced<k8s.V1ServiceAccount>("v1", "serviceaccounts"),
+  StatefulSet: namespaced<k8s.V1StatefulSet>("apps/v1", "statefulsets"),
+} as const;
+export type Kind = keyof typeof kinds;
+type Kinds = { [K in Kind]: NonNullable<(typeof kinds)[K]["shape"]> };
 
 /** A typing of the client as JSON carries it: dates are strings. */
 export type Wire<T> = T extends Date
@@ -70,7 +59,7 @@ export type Wire<T> = T extends Date
       : T;
 
 /** Metadata that every stored object has. */
-export type StoredMeta = Wire<V1ObjectMeta> & {
+export type StoredMeta = Wire<k8s.V1ObjectMeta> & {
   name: string;
   namespace: string;
   uid: string;
@@ -79,48 +68,9 @@ export type StoredMeta = Wire<V1ObjectMeta> & {
 };
 type Present<T, K extends string> = T extends { [P in K]?: infer V } ? { [P in K]: Wire<NonNullable<V>> } : unknown;
 
-/** An object as the API returned it: metadata is there, and so are spec and status where the kind has them. */
+/** An object as the API returned it: metadata is there, and so are spec and status if the kind has them. */
 export type Stored<K extends Kind> = Wire<Kinds[K]> & { metadata: StoredMeta } & Present<Kinds[K], "spec"> &
   Present<Kinds[K], "status">;
-
-interface Place {
-  /** Group and version, such as apps/v1. */
-  readonly apiVersion: string;
-  readonly plural: string;
-  readonly namespaced: boolean;
-}
-
-const namespaced = (apiVersion: string, plural: string): Place => ({ apiVersion, plural, namespaced: true });
-const clusterWide = (apiVersion: string, plural: string): Place => ({ apiVersion, plural, namespaced: false });
-
-export const kinds: Readonly<Record<Kind, Place>> = {
-  CertificateSigningRequest: clusterWide("certificates.k8s.io/v1", "certificatesigningrequests"),
-  ClusterRoleBinding: clusterWide("rbac.authorization.k8s.io/v1", "clusterrolebindings"),
-  ConfigMap: namespaced("v1", "configmaps"),
-  ControllerRevision: namespaced("apps/v1", "controllerrevisions"),
-  CronJob: namespaced("batch/v1", "cronjobs"),
-  DaemonSet: namespaced("apps/v1", "daemonsets"),
-  Deployment: namespaced("apps/v1", "deployments"),
-  EndpointSlice: namespaced("discovery.k8s.io/v1", "endpointslices"),
-  Event: namespaced("v1", "events"),
-  Job: namespaced("batch/v1", "jobs"),
-  Lease: namespaced("coordination.k8s.io/v1", "leases"),
-  LimitRange: namespaced("v1", "limitranges"),
-  Namespace: clusterWide("v1", "namespaces"),
-  Node: clusterWide("v1", "nodes"),
-  PersistentVolume: clusterWide("v1", "persistentvolumes"),
-  PersistentVolumeClaim: namespaced("v1", "persistentvolumeclaims"),
-  Pod: namespaced("v1", "pods"),
-  PriorityClass: clusterWide("scheduling.k8s.io/v1", "priorityclasses"),
-  ReplicaSet: namespaced("apps/v1", "replicasets"),
-  ResourceQuota: namespaced("v1", "resourcequotas"),
-  Role: namespaced("rbac.authorization.k8s.io/v1", "roles"),
-  RoleBinding: namespaced("rbac.authorization.k8s.io/v1", "rolebindings"),
-  Secret: namespaced("v1", "secrets"),
-  Service: namespaced("v1", "services"),
-  ServiceAccount: namespaced("v1", "serviceaccounts"),
-  StatefulSet: namespaced("apps/v1", "statefulsets"),
-};
 
 /** Path of a collection, or of one object of it, in the API. */
 export function pathOf(kind: Kind, namespace?: string, name?: string, subresource?: string): string {
@@ -134,6 +84,6 @@ export function pathOf(kind: Kind, namespace?: string, name?: string, subresourc
 export interface Manifest {
   apiVersion: string;
   kind: string;
-  metadata: Partial<Wire<V1ObjectMeta>> & { name?: string; generateName?: string };
+  metadata: Partial<Wire<k8s.V1ObjectMeta>> & { name?: string; generateName?: string };
   [field: string]: unknown;
 }

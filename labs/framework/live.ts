@@ -1,4 +1,4 @@
-/** A live collection: lists once, then watches, and remembers every change; waits need no polling. */
+/** A live collection: lists once, then watches and remembers every change, so waits need no polling. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Api, ApiError, type Where } from "./api";
 import type { Kind, Stored } from "./kinds";
@@ -17,7 +17,7 @@ export interface Moment<K extends Kind> {
 
 export class Live<K extends Kind> {
   private readonly byUid = new Map<string, Stored<K>>();
-  /** Newest resource version seen of every object, of deleted ones too; versions are ordered numbers since Kubernetes 1.35. */
+  /** Newest resource version seen of each object, deleted ones included; versions are ordered since Kubernetes 1.35. */
   private readonly versions = new Map<string, bigint>();
   private readonly listeners = new Set<() => void>();
   /** Every change since the watch began, in order. */
@@ -31,7 +31,7 @@ export class Live<K extends Kind> {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Starts watching; the objects that exist already are there when this resolves. */
+  /** Starts watching; once this resolves, the existing objects are there. */
   static async start<K extends Kind>(
     api: Api,
     kind: K,
@@ -58,7 +58,7 @@ export class Live<K extends Kind> {
   }
 
   /**
-   * @returns the objects once they are as wanted. What was written before the call is taken into account.
+   * @returns the objects once they are as wanted. Anything written before the call is taken into account.
    * @throws WaitError after `within` seconds, with what was last seen.
    */
   async until(
@@ -70,7 +70,7 @@ export class Live<K extends Kind> {
     return this.next(what, () => wanted(this.items), within);
   }
 
-  /** Waits until the watch has brought everything that was written before this call. */
+  /** Waits until the watch has delivered everything that was written before this call. */
   async catchUp(): Promise<void> {
     const written = await this.api.listAt(this.kind, this.where);
     await this.next("the watch to catch up with the API", () => this.covers(written), 20);
@@ -102,16 +102,17 @@ export class Live<K extends Kind> {
     return this.items.map((item) => `${item.metadata.name} ${stateOf(this.kind, item)}`).join(", ");
   }
 
-  /** Whether the watch has brought everything that this list holds, deletions included. */
+  /** Whether the watch has delivered everything in this list, deletions included. */
   private covers(list: { items: readonly Stored<K>[]; resourceVersion: string }): boolean {
     const present = new Set(list.items.map((item) => item.metadata.uid));
-    const brought = list.items.every(({ metadata }) => {
+    const delivered = list.items.every(({ metadata }) => {
       const seen = this.versions.get(metadata.uid);
       return seen !== undefined && seen >= BigInt(metadata.resourceVersion);
     });
     const at = BigInt(list.resourceVersion);
     return (
-      brought && this.items.every(({ metadata }) => present.has(metadata.uid) || BigInt(metadata.resourceVersion) > at)
+      delivered &&
+      this.items.every(({ metadata }) => present.has(metadata.uid) || BigInt(metadata.resourceVersion) > at)
     );
   }
 
@@ -137,7 +138,7 @@ export class Live<K extends Kind> {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** Follows the stream until the lab ends; a broken stream (an API server that restarts) is taken up again. */
+  /** Follows the stream until the lab ends; a broken stream (such as from an API server that restarts) is resumed. */
   private async follow(from: string): Promise<void> {
     let version: string | undefined = from;
     while (!this.signal.aborted) {

@@ -12,7 +12,7 @@ export class Nodes {
   /** Names of the machines, such as controller-0. */
   readonly names: readonly string[];
 
-  /** @param config an OpenSSH client configuration with one Host entry a machine. */
+  /** @param config an OpenSSH client configuration with one Host entry per machine. */
   constructor(private readonly config: string) {
     this.names = hostsOf(readFileSync(config, "utf8"));
   }
@@ -28,7 +28,7 @@ export class Nodes {
     return this.names.filter((name) => name.startsWith("worker-"));
   }
 
-  /** Runs a shell command as root; a code other than 0 is an answer. Text for stdin may be secret: it is on no command line. */
+  /** Runs a shell command as root; a non-zero exit code is a result. No command line shows `input`: it may be secret. */
   async run(
     node: string,
     script: string,
@@ -37,14 +37,14 @@ export class Nodes {
     const input =
       options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
     const { timeoutSeconds = 30 } = options;
-    // Out of Ctrl-C's reach: a change must not be cut in half, and what puts it back even less.
+    // Detached from Ctrl-C: a change must not be interrupted halfway, and its undo even less.
     const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], {
       input,
       timeoutSeconds,
       detached: true,
     });
     if (result.code === 255 || result.code === -1)
-      throw new Error(`ssh ${node}: ${result.stderr.trim() || "no answer"}`);
+      throw new Error(`ssh ${node}: ${result.stderr.trim() || "no response"}`);
     return result;
   }
 
@@ -57,12 +57,12 @@ export class Nodes {
     const { code, stdout, stderr } = await this.run(node, script, options);
     if (code !== 0)
       throw new Error(
-        `"${script.split("\n")[0]}" on ${node} ended with ${code}: ${(stderr || stdout).trim().slice(-400)}`,
+        `"${script.split("\n")[0]}" on ${node} exited with ${code}: ${(stderr || stdout).trim().slice(-400)}`,
       );
     return stdout;
   }
 
-  /** A connection to host:port as this machine sees it, through SSH: what `ssh -W` makes. The caller destroys it. */
+  /** A connection to host:port as seen from this machine, through `ssh -W`. The caller destroys it. */
   tunnel(node: string, host: string, port: number): Duplex {
     const child = spawn("ssh", [...this.options(), "-W", `${host}:${port}`, node], {
       stdio: ["pipe", "pipe", "ignore"],
@@ -72,7 +72,7 @@ export class Nodes {
     return duplex;
   }
 
-  /** Ends the shared connections. */
+  /** Closes the shared connections. */
   async close(): Promise<void> {
     for (const name of this.names) await command("ssh", [...this.options(), "-O", "exit", name]);
     rmSync(this.sockets, { recursive: true, force: true });

@@ -1,15 +1,18 @@
-/** Live progress on the terminal: by lab and step, and what failed in plain words. */
+/** Live progress on the terminal, by lab and step, with failures in plain words. */
 import { styleText } from "node:util";
 import type { Claim } from "./expectation";
-import type { Lab, LabResult } from "./lab";
+import type { Article, LabResult } from "./result";
 import type { Phase } from "./timeline";
 import { brief } from "./wait";
 
 export class Progress {
-  /** Lines that belong below the step under way. */
+  /** Lines to print below the current step once it ends. */
   private held: string[] | undefined;
 
-  /** @param print receives finished lines; @param hint shows what is under way, where the terminal can take it back. */
+  /**
+   * @param print receives finished lines.
+   * @param hint shows the current step until the next call, if the terminal can erase it.
+   */
   constructor(
     private readonly print: (line: string) => void = (line) => console.log(line),
     private readonly hint: (text: string) => void = transient,
@@ -20,7 +23,7 @@ export class Progress {
     else this.print(line);
   }
 
-  lab(lab: Lab, position: number, count: number): void {
+  lab(lab: Article, position: number, count: number): void {
     this.write(`\n${styleText("bold", `${position}/${count}  ${lab.title}`)}  ${styleText("dim", `(${lab.name})`)}`);
     this.write(styleText("dim", `      ${lab.hypothesis}`));
   }
@@ -71,7 +74,7 @@ export class Progress {
   }
 }
 
-/** Shows a text until the next one; only where a person watches. */
+/** Shows a text until the next one, only on a terminal. */
 function transient(text: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
 }

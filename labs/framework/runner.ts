@@ -1,12 +1,13 @@
-/** Runs labs one after another: a clean bench, the experiment, and the way back whatever happens. */
+/** Runs labs one after another: a clean bench, the experiment, and the restore, whatever happens. */
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Bench } from "./bench";
 import { type Cluster, missing } from "./cluster";
 import { judge } from "./expectation";
 import { Journal } from "./journal";
-import type { Lab, LabResult, Verdict } from "./lab";
+import type { Lab } from "./lab";
 import type { Progress } from "./progress";
+import type { LabResult, Verdict } from "./result";
 import { leftovers, nodesAsTheyAre, sweep, undoAll } from "./sweep";
 import { Timeline } from "./timeline";
 import { brief, until } from "./wait";
@@ -22,8 +23,8 @@ export class Interrupted extends Error {
 const defaultLimit = 240;
 
 /**
- * Runs labs in order. After an interruption the lab under way is restored and no other starts.
- * @param interrupted aborted by Ctrl-C or SIGTERM.
+ * Runs labs in order. After an interruption the current lab is restored and no other starts.
+ * @param interrupted is aborted by Ctrl-C or SIGTERM.
  */
 export async function runLabs(
   labs: readonly Lab[],
@@ -42,7 +43,7 @@ export async function runLabs(
   return results;
 }
 
-/** Runs one lab. Never throws: what goes wrong is its verdict. */
+/** Runs one lab. Never throws: whatever goes wrong becomes the verdict. */
 export async function runLab(
   lab: Lab,
   cluster: Cluster,
@@ -74,7 +75,7 @@ export async function runLab(
   });
 
   const seconds = lab.limit ?? defaultLimit;
-  const timer = setTimeout(() => limit.abort(new Error(`the lab did not end within ${seconds} s`)), seconds * 1000);
+  const timer = setTimeout(() => limit.abort(new Error(`the lab did not finish within ${seconds} s`)), seconds * 1000);
   let before: Record<string, unknown> | undefined;
   try {
     const why = await missing(lab.needs ?? [], cluster);
@@ -104,7 +105,7 @@ export async function runLab(
   return faults.length ? result("failed", faults.join(" · ")) : result("passed");
 }
 
-/** Leftovers of an interrupted run go first. */
+/** Removes what an interrupted run left behind. */
 async function clear(lab: Lab, cluster: Cluster, journal: Journal, progress: Progress): Promise<void> {
   await undoAll(cluster, journal, (text) => progress.note(`left by an interrupted run, ${text}`));
   const left = await leftovers(cluster.api, lab.name);
@@ -120,7 +121,7 @@ async function restore(
   before: Record<string, unknown> | undefined,
   bench: Bench,
 ): Promise<void> {
-  // Whatever cannot be undone stays in the journal for the next run; the rest is cleaned up all the same.
+  // Whatever cannot be undone stays in the journal for the next run; the rest is cleaned up anyway.
   const notUndone = await undoAll(cluster, journal, (text) => progress.note(text)).catch((error: unknown) => error);
   await until(
     "the API server to answer",
@@ -141,7 +142,7 @@ async function restore(
   if (!claim.holds) progress.claim(claim);
 }
 
-/** What is different, by path: "worker-0.labels.disk: none -> ssd". Pure. */
+/** The differences, by path: "worker-0.labels.disk: none -> ssd". Pure. */
 export function changed(before: unknown, after: unknown, path = ""): string[] {
   if (isDeepStrictEqual(before, after)) return [];
   if (!isRecord(before) || !isRecord(after))

@@ -1,6 +1,5 @@
-/** An object's state in one word or two, as the timeline and error messages show it. Pure. */
+/** An object's state in a word or two, as the timeline and error messages show it. Pure. */
 import { type Kind, type Stored } from "./kinds";
-import { gone } from "./timeline";
 
 type Of<K extends Kind> = Stored<K>;
 
@@ -19,8 +18,16 @@ export function conditionOf(
   return conditions?.find((c) => c.type === type);
 }
 
-/** Whether a pod is Ready and not on its way out. */
+/** Whether a pod is Ready and not being deleted. */
 export const isReady = (pod: Of<"Pod">): boolean => has(pod, "Ready") && !pod.metadata.deletionTimestamp;
+
+/** Label, and key of the taint, of the control-plane nodes. */
+export const controlPlane = "node-role.kubernetes.io/control-plane";
+export const isWorker = (node: Of<"Node">): boolean => !(controlPlane in (node.metadata.labels ?? {}));
+
+/** A node's address inside the network; empty if it has none. */
+export const internalIp = (node: Of<"Node">): string =>
+  node.status.addresses?.find((a) => a.type === "InternalIP")?.address ?? "";
 
 const podState = (pod: Of<"Pod">): string => {
   if (isReady(pod)) return "Ready";
@@ -56,10 +63,8 @@ const states: { [K in Kind]?: (object: Of<K>) => string } = {
   Lease: (l) => l.spec.holderIdentity?.split("_")[0] ?? "nobody",
 };
 
-/** State of an object, such as Ready, Terminating, 2/3. */
+/** State of an object, such as Ready, Terminating or 2/3. */
 export function stateOf<K extends Kind>(kind: K, object: Of<K>): string {
   if (object.metadata.deletionTimestamp) return "Terminating";
   return (states[kind] as ((o: Of<K>) => string) | undefined)?.(object) ?? "exists";
 }
-
-export const stateGone = gone;

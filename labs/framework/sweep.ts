@@ -1,4 +1,4 @@
-/** Takes away everything that a lab made or changed, and says what is left. Works after an interrupted run as well. */
+/** Removes everything that a lab created or changed, and reports what is left. Also works after an interrupted run. */
 import type { Api } from "./api";
 import type { Cluster } from "./cluster";
 import { type Journal, type Undo } from "./journal";
@@ -7,10 +7,10 @@ import { labLabel, labPrefix } from "./manifests";
 import { until } from "./wait";
 
 const clusterWide = (Object.keys(kinds) as Kind[]).filter((kind) => !kinds[kind].namespaced && kind !== "Node");
-/** Kinds on which labs put finalizers of their own. */
+/** Kinds on which labs put their own finalizers. */
 const held: readonly Kind[] = ["ConfigMap", "Pod", "Deployment"];
 
-/** Undoes what the journal holds, the newest first. */
+/** Undoes everything in the journal, newest first. */
 export async function undoAll(cluster: Cluster, journal: Journal, note: (text: string) => void): Promise<void> {
   for (let undo = journal.newest(); undo; undo = journal.newest()) {
     note(`undoing: ${undo.title}`);
@@ -18,7 +18,7 @@ export async function undoAll(cluster: Cluster, journal: Journal, note: (text: s
   }
 }
 
-/** An entry leaves the journal only when it was undone. */
+/** Undoes the newest entry; it leaves the journal only once it is undone. */
 export async function undoNewest(cluster: Cluster, journal: Journal): Promise<void> {
   const undo = journal.newest();
   if (!undo) return;
@@ -36,7 +36,7 @@ async function undoOne(cluster: Cluster, undo: Undo): Promise<void> {
   }
 }
 
-/** Deletes the namespaces and cluster-wide objects of a lab, and its labels and taints on nodes; waits until they are gone. */
+/** Deletes a lab's namespaces and cluster-wide objects, and its labels and taints on nodes; waits until they are gone. */
 export async function sweep(api: Api, lab: string): Promise<void> {
   const mine = { labels: `${labLabel}=${lab}` };
   for (const namespace of await api.list("Namespace", mine)) await release(api, namespace.metadata.name);
@@ -55,7 +55,7 @@ export async function sweep(api: Api, lab: string): Promise<void> {
   );
 }
 
-/** Takes the labs' own finalizers off: nothing may hold the namespace. */
+/** Removes the labs' own finalizers, so that nothing holds the namespace. */
 async function release(api: Api, namespace: string): Promise<void> {
   for (const kind of held)
     for (const { metadata } of await api.list(kind, { namespace })) {
@@ -65,7 +65,7 @@ async function release(api: Api, namespace: string): Promise<void> {
     }
 }
 
-/** Removes labels and taints that bear the labs' prefix. */
+/** Removes labels and taints with the labs' prefix. */
 async function cleanNode(api: Api, node: Stored<"Node">): Promise<void> {
   const labels = Object.keys(node.metadata.labels ?? {}).filter((key) => key.startsWith(labPrefix));
   const taints = node.spec.taints?.filter((taint) => !taint.key.startsWith(labPrefix));
@@ -77,7 +77,7 @@ async function cleanNode(api: Api, node: Stored<"Node">): Promise<void> {
   });
 }
 
-/** What still bears the lab's label. */
+/** What still carries the lab's label. */
 export async function leftovers(api: Api, lab: string): Promise<string[]> {
   const found = await Promise.all(
     clusterWide.map(async (kind) =>
@@ -87,7 +87,7 @@ export async function leftovers(api: Api, lab: string): Promise<string[]> {
   return found.flat();
 }
 
-/** What a lab must leave as it was: every node's name, labels, lasting taints and whether it takes pods. */
+/** What a lab must leave as it was: each node's name, labels, lasting taints, resources and whether it accepts pods. */
 export async function nodesAsTheyAre(api: Api): Promise<Record<string, unknown>> {
   const nodes = await api.list("Node");
   return Object.fromEntries(

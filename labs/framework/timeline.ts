@@ -1,15 +1,15 @@
-/** What happened when: changes of state of every object that a lab watched, and the lab's own steps. Pure but for the clock. */
+/** What happened when: state changes of the objects that a lab watched, and its steps. Pure except for the clock. */
 
-/** Phases of an experiment, in the order in which they are told. */
+/** Phases of an experiment, in the order of the report. */
 export type Phase = "baseline" | "disturb" | "observe" | "restore";
 
-/** From `at` on, the object was in `state`. */
+/** The object was in `state` from `at` on. */
 export interface Change {
   /** Seconds since the lab began. */
   readonly at: number;
   /** The object, such as Pod web-0. */
   readonly lane: string;
-  /** Such as Pending, Ready, 2/3, gone. */
+  /** Such as Pending, Ready, 2/3 or gone. */
   readonly state: string;
 }
 
@@ -21,7 +21,7 @@ export interface Step {
   readonly ok: boolean;
 }
 
-/** A stretch of time that an object spent in one state. */
+/** A period that an object spent in one state. */
 export interface Span {
   readonly lane: string;
   readonly state: string;
@@ -29,7 +29,7 @@ export interface Span {
   readonly to: number;
 }
 
-/** State of an object that does not exist any more. */
+/** State of an object that no longer exists. */
 export const gone = "gone";
 
 export class Timeline {
@@ -44,14 +44,14 @@ export class Timeline {
     return Math.round(performance.now() - this.start) / 1000;
   }
 
-  /** Notes a state; the same state twice is one change. */
+  /** Records a state; the same state twice is one change. */
   change(lane: string, state: string): void {
     if (this.current.get(lane) === state) return;
     this.current.set(lane, state);
     this.changes.push({ at: this.now(), lane, state });
   }
 
-  /** Runs a step and notes how long it took, also when it fails. */
+  /** Runs a step and records how long it took, even if it fails. */
   async step<T>(phase: Phase, title: string, run: () => Promise<T>): Promise<T> {
     const at = this.now();
     const end = (ok: boolean): void => {

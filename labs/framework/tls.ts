@@ -1,9 +1,9 @@
-/** What a server really serves: the certificates of a TLS handshake, taken through a machine of the cluster. */
+/** What a server really serves: the certificates of a TLS handshake, made through a machine of the cluster. */
 import { X509Certificate } from "node:crypto";
 import { connect, type DetailedPeerCertificate } from "node:tls";
 import type { Nodes } from "./nodes";
 
-/** A certificate as it was served, in the terms of its extensions. */
+/** A certificate as served, with its extensions in plain terms. */
 export interface Served {
   readonly subject: string;
   readonly issuer: string;
@@ -15,9 +15,9 @@ export interface Served {
   readonly validTo: string;
 }
 
-/** What came of a handshake. */
+/** The result of a handshake. */
 export interface Handshake extends Served {
-  /** Subjects from the leaf up, as far as what was served and the given authority lead. */
+  /** Subjects from the leaf upwards, as far as the served certificates and the given authority lead. */
   readonly chain: readonly string[];
   /** Whether TLS itself verified the chain up to the given authority. */
   readonly trusted: boolean;
@@ -26,9 +26,9 @@ export interface Handshake extends Served {
 const usages: Readonly<Record<string, string>> = { "1.3.6.1.5.5.7.3.1": "server", "1.3.6.1.5.5.7.3.2": "client" };
 
 /**
- * Certificate of host:port as `via` sees it.
- * @param authority the only certificate that is trusted; without one nothing is. Either way the handshake goes on: what
- *   it shows is judged by the lab.
+ * Certificate of host:port as seen from `via`.
+ * @param authority the only trusted certificate; without it, nothing is trusted. Either way the handshake continues,
+ *   and the lab judges what it shows.
  */
 export async function servedBy(
   nodes: Nodes,
@@ -41,7 +41,7 @@ export async function servedBy(
   try {
     return await new Promise<Handshake>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(new Error(`no TLS handshake with ${host}:${port} through ${via} in 10 s`)),
+        () => reject(new Error(`the TLS handshake with ${host}:${port} through ${via} timed out after 10 s`)),
         10_000,
       );
       const fail = (error: Error): void => {
@@ -54,12 +54,12 @@ export async function servedBy(
         ca: authority ? [authority.toString()] : [],
         rejectUnauthorized: false,
         servername: "kubernetes",
-        checkServerIdentity: () => undefined, // the names are the lab's to judge
+        checkServerIdentity: () => undefined, // the lab judges the names
       };
       const socket = connect(options, () => {
         clearTimeout(timer);
         const leaf = socket.getPeerCertificate(true);
-        // Typed as if there always were one; without a certificate the object is empty.
+        // Typed as if always present; without a certificate the object is empty.
         if (!(leaf.raw as Buffer | undefined)) return fail(new Error("no certificate was served"));
         resolve({ ...describe(new X509Certificate(leaf.raw)), chain: chainOf(leaf), trusted: socket.authorized });
       });
@@ -70,7 +70,7 @@ export async function servedBy(
   }
 }
 
-/** Subjects from a leaf to the last issuer that is known; a root is its own issuer. */
+/** Subjects from a leaf to the last known issuer; a root is its own issuer. */
 function chainOf(leaf: DetailedPeerCertificate): string[] {
   const chain: DetailedPeerCertificate[] = [];
   for (
@@ -82,7 +82,7 @@ function chainOf(leaf: DetailedPeerCertificate): string[] {
   return chain.map((certificate) => oneLine(new X509Certificate(certificate.raw).subject));
 }
 
-/** A certificate in the report's terms. Pure. */
+/** Describes a certificate in the report's terms. Pure. */
 export function describe(x509: X509Certificate): Served {
   return {
     subject: oneLine(x509.subject),
@@ -97,7 +97,7 @@ export function describe(x509: X509Certificate): Served {
   };
 }
 
-/** Whether this CA signed the certificate: by name and by signature. */
+/** Whether this CA signed the certificate, by name and by signature. */
 export const issuedBy = (certificate: X509Certificate, ca: X509Certificate): boolean =>
   certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
 

@@ -1,21 +1,21 @@
-/** Bounded waits that say what they last saw. */
+/** Waits with a time limit, which report what they last saw. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A wait that ran out. */
+/** A wait that timed out. */
 export class WaitError extends Error {
   override readonly name = "WaitError";
   constructor(what: string, seconds: number, lastSeen: string) {
-    super(`waited ${seconds} s for ${what}; last seen: ${lastSeen}`);
+    super(`timed out after ${seconds} s waiting for ${what}; last seen: ${lastSeen}`);
   }
 }
 
 export interface WaitOptions<T> {
-  /** Bound in seconds. */
+  /** Time limit in seconds. */
   readonly within: number;
-  /** Pause between two looks, milliseconds. */
+  /** Pause between two attempts, in milliseconds. */
   readonly every?: number;
   readonly signal?: AbortSignal;
-  /** The last seen value in words. */
+  /** Shows the last seen value in words. */
   readonly show?: (value: T) => string;
 }
 
@@ -26,8 +26,8 @@ export function brief(value: unknown, limit = 400): string {
 }
 
 /**
- * Looks again and again until the value is as wanted. A look that throws counts as seen, not as the end:
- * what is waited for is often that something answers again.
+ * Polls until the value is as wanted. An attempt that throws is reported as what was last seen and does not end the
+ * wait, because the wait is often for something to answer again.
  * @throws WaitError after `within` seconds.
  */
 export async function until<T>(

@@ -1,4 +1,4 @@
-/** Jobs that end, that give up, that run out of time and that clean up; CronJobs at the minute boundary. */
+/** Jobs that finish, give up, run out of time and clean up after themselves; CronJobs at the minute boundary. */
 import type { Bench } from "../framework/bench";
 import { atLeast, between, such } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
@@ -13,7 +13,7 @@ const scheduledFor = (job: Job): string =>
 const podsOf = (pods: Live<"Pod">, job: string) => pods.items.filter((p) => p.metadata.labels?.["job-name"] === job);
 const seconds = (from: string, to: string): number => (Date.parse(to) - Date.parse(from)) / 1000;
 
-/** The most pods of a Job that were at work at the same moment. */
+/** The most pods of a Job that were running at the same moment. */
 const mostAtOnce = (pods: Live<"Pod">, job: string): number =>
   Math.max(
     ...pods.history.map(
@@ -36,7 +36,7 @@ async function experiment(bench: Bench): Promise<void> {
     await bench.apply("cronjobs.yaml");
     await cronJobs.until("the CronJobs to exist", (items) => items.length === 3, 10);
   });
-  await bench.disturb("meanwhile: four Jobs", () => bench.apply("jobs.yaml"));
+  await bench.disturb("meanwhile, four Jobs start", () => bench.apply("jobs.yaml"));
 
   await bench.observe("3 completions, 2 at a time", () =>
     jobs.until(
@@ -53,7 +53,7 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("never more than two at once", mostAtOnce(pods, "batch"), 2);
   bench.claim("the finished pods stay, for their logs", podsOf(pods, "batch").length, 3);
 
-  await bench.observe("a Job with a time to live after its end", async () => {
+  await bench.observe("a Job with a time to live after it finishes", async () => {
     await jobs.until("Job brief to have come and gone", (items) => !items.some((j) => j.metadata.name === "brief"), 60);
     await pods.until("its pod to be gone", () => podsOf(pods, "brief").length === 0, 30);
   });
@@ -63,7 +63,7 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("seconds from its end to its removal (ttlSecondsAfterFinished: 5)", removed.at - ended.at, between(4, 8));
   bench.claim("its pod went with it", podsOf(pods, "brief").length, 0);
 
-  await bench.observe("a Job over its deadline", () =>
+  await bench.observe("a Job that exceeds its deadline", () =>
     jobs.until(
       "Job late to have failed",
       (items) => items.some((j) => j.metadata.name === "late" && has(j, "Failed")),
@@ -72,7 +72,7 @@ async function experiment(bench: Bench): Promise<void> {
   );
   bench.claim("the reason is the deadline", conditionOf(job("late"), "Failed")?.reason, "DeadlineExceeded");
 
-  await bench.observe("a Job that only fails", () =>
+  await bench.observe("a Job that always fails", () =>
     jobs.until(
       "Job broken to have failed",
       (items) => items.some((j) => j.metadata.name === "broken" && has(j, "Failed")),
@@ -90,7 +90,7 @@ async function experiment(bench: Bench): Promise<void> {
     .sort();
   bench.claim("seconds between the two (the back-off starts at 10)", seconds(tries[0]!, tries[1]!), atLeast(9));
 
-  const first = await bench.observe("the minute turns", () =>
+  const first = await bench.observe("the next minute begins", () =>
     jobs.until("each CronJob to have fired once", (items) => policies.every((p) => firedBy(p, items).length >= 1), 75),
   );
   const fired = policies.map((policy) => firedBy(policy, first)[0]!);
@@ -101,18 +101,18 @@ async function experiment(bench: Bench): Promise<void> {
     ),
   );
   bench.claim(
-    "each was due at a full minute",
+    "each was due exactly on the minute",
     fired.map((j) => new Date(scheduledFor(j)).getUTCSeconds()),
     [0, 0, 0],
   );
   bench.claim(
-    "seconds after the minute at which the last Job was made",
+    "seconds past the minute at which the last Job was created",
     Math.max(...fired.map((j) => seconds(scheduledFor(j), j.metadata.creationTimestamp))),
     between(0, 3),
   );
 
   const next = scheduledFor(fired[0]!);
-  await bench.observe("the next minute turns while the work still runs", () =>
+  await bench.observe("another minute begins while the work is still running", () =>
     jobs.until(
       "the CronJobs to have dealt with it",
       (items) =>
@@ -128,12 +128,12 @@ async function experiment(bench: Bench): Promise<void> {
     [true],
   );
   bench.claim(
-    "Forbid: the old one runs on, no other was made",
+    "Forbid: the old one keeps running, no new one was created",
     firedBy("forbid").map((j) => j.metadata.uid),
     [fired[1]!.metadata.uid],
   );
   const events = await bench.until(
-    "the CronJob's own account of it",
+    "the CronJob's event about it",
     () =>
       bench.api.list("Event", {
         namespace: bench.namespace,
@@ -143,7 +143,7 @@ async function experiment(bench: Bench): Promise<void> {
     10,
   );
   bench.claim(
-    "and says why",
+    "and an event gives the reason",
     [...new Set(events.map((e) => e.reason))],
     such("includes JobAlreadyActive", (reasons) => reasons.includes("JobAlreadyActive")),
   );
@@ -159,7 +159,7 @@ export default {
   title: "Job, CronJob and TTL",
   part: "IV · Workloads",
   hypothesis:
-    "A Job runs until its work is done or given up; a CronJob makes one at each full minute that its schedule names, and its concurrencyPolicy decides about overlap; a finished Job with a time to live removes itself.",
+    "A Job runs until its work is done or it gives up; a CronJob creates one at each minute that its schedule names, and its concurrencyPolicy decides what happens if they overlap; a finished Job with a time to live removes itself.",
   limit: 300,
   experiment,
 } satisfies Lab;

@@ -1,4 +1,4 @@
-/** What can be selected by, and what cannot; and what a label change does to a pod that a controller counts. */
+/** What selectors can match and what they cannot, and what a label change does to a pod that a controller counts. */
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { contains, otherThan } from "../framework/expectation";
@@ -13,7 +13,7 @@ const basket = ["api-prod", "api-qa", "tool", "web-dev", "web-prod"];
 const selectors: readonly (readonly [selector: string, names: readonly string[]])[] = [
   ["env=prod", ["api-prod", "web-prod"]],
   ["tier=web,env=prod", ["web-prod"]],
-  ["env!=prod", ["api-qa", "tool", "web-dev"]], // an absent label is not prod either
+  ["env!=prod", ["api-qa", "tool", "web-dev"]], // a pod without the label matches too
   ["env in (prod,qa)", ["api-prod", "api-qa", "web-prod"]],
   ["env notin (prod,qa)", ["tool", "web-dev"]],
   ["env", ["api-prod", "api-qa", "web-dev", "web-prod"]],
@@ -21,7 +21,7 @@ const selectors: readonly (readonly [selector: string, names: readonly string[]]
   ["app=shop,env notin (dev),tier", ["api-prod", "api-qa", "web-prod"]],
 ];
 
-const ownerOf = (pod: Pod | undefined): string => pod?.metadata.ownerReferences?.[0]?.name ?? "nobody";
+const ownerOf = (pod: Pod | undefined): string => pod?.metadata.ownerReferences?.[0]?.name ?? "none";
 
 async function experiment(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
@@ -37,15 +37,15 @@ async function experiment(bench: Bench): Promise<void> {
   for (const [selector, predicted] of selectors)
     bench.claim(`-l '${selector}'`, await names({ labels: selector }), [...predicted]);
 
-  await bench.observe("annotations hold what labels may not", async () => {
+  await bench.observe("annotations hold what labels cannot", async () => {
     const annotated = await api.get("Pod", "web-prod", namespace);
     bench.claim(
-      "an annotation that is there cannot be selected by",
+      "an annotation exists but cannot be selected by",
       [annotated.metadata.annotations?.["example.com/owner"], await names({ labels: "example.com/owner=ada" })],
       ["ada", []],
     );
     const spaced = await refusal(api.list("Pod", { namespace, labels: "note=any text" }));
-    bench.claim("a selector with what no label can hold is refused", spaced?.status, 400);
+    bench.claim("a selector with a value that no label can hold is refused", spaced?.status, 400);
     const long = { metadata: { labels: { note: "x".repeat(64) }, annotations: { note: "x".repeat(64) } } };
     const refused = await refusal(api.patch("Pod", "tool", namespace, long, { dryRun: true }));
     bench.claim(
@@ -56,13 +56,13 @@ async function experiment(bench: Bench): Promise<void> {
     const note = `any text: 日本, {}, spaces, and ${"more ".repeat(20)}`;
     await api.patch("Pod", "tool", namespace, { metadata: { annotations: { note } } });
     bench.claim(
-      "an annotation takes any text, also a long one",
+      "an annotation takes any text, even a long one",
       (await api.get("Pod", "tool", namespace)).metadata.annotations?.["note"],
       note,
     );
   });
 
-  await bench.observe("fields select by what the system knows", async () => {
+  await bench.observe("field selectors match what the system knows", async () => {
     const node = pods.items[0]!.spec.nodeName!;
     const onNode = pods.items.filter((p) => p.spec.nodeName === node).map((p) => p.metadata.name);
     bench.claim("status.phase=Running", await names({ fields: "status.phase=Running" }), basket);
@@ -81,10 +81,10 @@ async function experiment(bench: Bench): Promise<void> {
       [400, true],
     );
     const setBased = await refusal(api.list("Pod", { namespace, fields: "status.phase in (Running)" }));
-    bench.claim("field selectors know no sets", setBased?.status, 400);
+    bench.claim("field selectors do not support sets", setBased?.status, 400);
     const status = await refusal(api.list("ConfigMap", { namespace, fields: "status.phase=Running" }));
     bench.claim(
-      "and each kind has its own: a ConfigMap has no phase",
+      "each kind has its own fields, and a ConfigMap has no phase",
       [status?.status, status?.message.includes('"status.phase" is not a known field selector')],
       [400, true],
     );
@@ -107,13 +107,13 @@ async function experiment(bench: Bench): Promise<void> {
       metadata: { name: "twin", namespace: other },
       data: { in: "there" },
     });
-    bench.claim("a name is taken once in a namespace", second?.reason, "AlreadyExists");
+    bench.claim("a name can be used once in a namespace", second?.reason, "AlreadyExists");
     const there = await api.get("ConfigMap", "twin", other);
-    bench.claim("and free in another: another object", there.metadata.uid, otherThan(twin.metadata.uid));
-    bench.claim("each with its own content", [twin.data?.["in"], there.data?.["in"]], ["here", "there"]);
+    bench.claim("and again in another namespace, for another object", there.metadata.uid, otherThan(twin.metadata.uid));
+    bench.claim("each has its own content", [twin.data?.["in"], there.data?.["in"]], ["here", "there"]);
     const everywhere = await api.list("ConfigMap", { fields: "metadata.name=twin" });
     bench.claim(
-      "a list over all namespaces finds both",
+      "a list across all namespaces finds both",
       everywhere.map((c) => c.metadata.namespace).sort(),
       [namespace, other].sort(),
     );
@@ -123,15 +123,15 @@ async function experiment(bench: Bench): Promise<void> {
       other,
     );
     const [node] = await api.list("Node");
-    bench.claim("a node is in no namespace", node!.metadata.namespace ?? "none", "none");
+    bench.claim("a node is not in a namespace", node!.metadata.namespace ?? "none", "none");
     const within = await api.request("GET", `/api/v1/namespaces/${namespace}/nodes/${node!.metadata.name}`);
-    bench.claim("and is not found in one", within.status, 404);
+    bench.claim("and cannot be found in one", within.status, 404);
   });
 
   await adoption(bench);
 }
 
-/** A controller owns what its selector finds: a label change is all that it takes to enter or to leave. */
+/** A controller owns what its selector finds: a label change is all it takes to join or to leave. */
 async function adoption(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const pods = await bench.watch("Pod", { labels: "app in (adopt,apart)" });
@@ -143,23 +143,23 @@ async function adoption(bench: Bench): Promise<void> {
   const relabel = (value: string) => api.patch("Pod", "stray", namespace, { metadata: { labels: { app: value } } });
   const targets = () => slices.items.flatMap((s) => (s.endpoints ?? []).map((e) => e.targetRef?.name ?? "")).sort();
 
-  await bench.disturb("a pod made by hand bears the label that a new ReplicaSet selects", async () => {
+  await bench.disturb("a pod made by hand carries the label that a new ReplicaSet selects", async () => {
     await bench.apply("stray.yaml");
-    bench.claim("the pod belongs to nobody", ownerOf(await api.get("Pod", "stray", namespace)), "nobody");
+    bench.claim("the pod has no owner", ownerOf(await api.get("Pod", "stray", namespace)), "none");
     await bench.apply("adopt.yaml");
     await pods.until("two pods owned by the ReplicaSet", owned, 60);
   });
-  bench.claim("the ReplicaSet took it over", ownerOf(pods.named("stray")), "adopt");
-  bench.claim("and made only one more", adopted(pods.items).length, 2);
+  bench.claim("the ReplicaSet adopted it", ownerOf(pods.named("stray")), "adopt");
+  bench.claim("and created only one more", adopted(pods.items).length, 2);
 
   await bench.disturb("its label is changed", () => relabel("apart"));
-  await bench.observe("it is let go, and replaced", () =>
+  await bench.observe("it is released, and replaced", () =>
     pods.until("a replacement", (items) => owned(items) && items.length === 3, 60),
   );
   bench.claim(
-    "the pod runs on, an orphan",
+    "the pod keeps running, as an orphan",
     [ownerOf(pods.named("stray")), pods.named("stray")!.status.phase],
-    ["nobody", "Running"],
+    ["none", "Running"],
   );
   await slices.until("the Service to follow", () => targets().length === 2 && !targets().includes("stray"), 20);
   bench.claim("the Service dropped it too", targets().includes("stray"), false);
@@ -168,7 +168,7 @@ async function adoption(bench: Bench): Promise<void> {
   await bench.observe("three match, two are wanted", () =>
     pods.until("two pods again", (items) => owned(items) && items.length === 2, 60),
   );
-  bench.claim("one too many was deleted", pods.items.length, 2);
+  bench.claim("the surplus pod was deleted", pods.items.length, 2);
 
   const [set] = await api.list("ReplicaSet", { namespace });
   const moved = await refusal(
@@ -195,6 +195,6 @@ export default {
   title: "Labels, selectors, namespaces and annotations",
   part: "V · Organizing objects",
   hypothesis:
-    "Objects are grouped by nothing but labels: a query, a Service and a controller all find theirs by a selector at that moment, so changing one label is enough to move a pod from one owner to another. Annotations carry data and are never selected by.",
+    "Objects are grouped by labels alone: a query, a Service and a controller all find their objects by a selector, evaluated at that moment, so changing one label is enough to move a pod from one owner to another. Annotations carry data, and nothing selects by them.",
   experiment,
 } satisfies Lab;

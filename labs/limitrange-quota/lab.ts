@@ -1,4 +1,4 @@
-/** Rules for a namespace: sizes that are given and refused one by one, and a sum that may not be passed. */
+/** Rules for a namespace: sizes that are filled in and refused one by one, and a sum that may not be exceeded. */
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
 import { contains } from "../framework/expectation";
@@ -22,14 +22,14 @@ async function experiment(bench: Bench): Promise<void> {
     return { ...template!, metadata: { ...template!.metadata, name }, spec: { ...spec, containers } };
   };
 
-  await bench.baseline("without rules a pod that asks for nothing gets nothing", async () => {
+  await bench.baseline("without rules, a pod that asks for nothing gets nothing", async () => {
     const free = await api.create<"Pod">(pod("free"));
     bench.claim("no requests, no limits", free.spec.containers[0]!.resources, {});
     await api.delete("Pod", "free", namespace, { graceSeconds: 0 });
   });
 
-  await bench.disturb("a LimitRange", () => bench.apply("limits.yaml"));
-  await bench.observe("what becomes of pods at admission", async () => {
+  await bench.disturb("a LimitRange is created", () => bench.apply("limits.yaml"));
+  await bench.observe("what happens to pods at admission", async () => {
     const modest = await bench.until(
       "the LimitRange to be in force",
       () => api.create<"Pod">(pod("modest"), { dryRun: true }),
@@ -41,7 +41,7 @@ async function experiment(bench: Bench): Promise<void> {
       limits: { cpu: "100m", memory: "64Mi" },
     });
     bench.claim(
-      "and an annotation says who did it",
+      "and an annotation says what wrote them",
       modest.metadata.annotations?.["kubernetes.io/limit-ranger"] ?? "",
       contains("LimitRanger plugin set"),
     );
@@ -53,7 +53,7 @@ async function experiment(bench: Bench): Promise<void> {
     const large = await refusal(api.create(pod("large", { limits: { cpu: "600m" } })));
     bench.claim("over the maximum: 403", [large?.status, large?.reason], [403, "Forbidden"]);
     bench.claim(
-      "with a reason that a person can read",
+      "with a readable reason",
       large?.message ?? "",
       contains("maximum cpu usage per Container is 500m, but limit is 600m"),
     );
@@ -66,7 +66,7 @@ async function experiment(bench: Bench): Promise<void> {
   });
 
   const quotas = await bench.watch("ResourceQuota");
-  await bench.disturb("a ResourceQuota of three pods", async () => {
+  await bench.disturb("a ResourceQuota of three pods is created", async () => {
     await bench.apply("quota.yaml");
     await quotas.until("the quota to be counted", ([q]) => q?.status.used?.["pods"] === "0", 20);
   });
@@ -81,15 +81,15 @@ async function experiment(bench: Bench): Promise<void> {
   });
 
   const fourth = await bench.observe("the fourth does not", () => refusal(api.create(pod("four"))));
-  bench.claim("403", fourth?.status, 403);
+  bench.claim("it is refused with 403", fourth?.status, 403);
   bench.claim(
-    "the message counts it out",
+    "the message does the arithmetic",
     fourth?.message ?? "",
     contains("exceeded quota: team, requested: pods=1, used: pods=3, limited: pods=3"),
   );
   bench.keep("message of the fourth pod", fourth?.message);
 
-  await bench.disturb("one pod leaves", async () => {
+  await bench.disturb("one pod is deleted", async () => {
     await api.delete("Pod", "one", namespace, { graceSeconds: 0 });
     await quotas.until("its share to be free again", ([q]) => q?.status.used?.["pods"] === "2", 30);
   });
@@ -97,7 +97,7 @@ async function experiment(bench: Bench): Promise<void> {
     api.create(pod("fat", { limits: { cpu: "100m", memory: "256Mi" } }, { limits: { cpu: "100m", memory: "256Mi" } })),
   );
   bench.claim(
-    "one pod, but 512Mi: the sum is what counts, though each container is within its own limits",
+    "one pod of 512Mi is refused: the sum counts, though each container is within its own limits",
     [sum?.status, /requested: .*?$/.exec(sum?.message ?? "")?.[0]],
     [403, "requested: requests.memory=512Mi, used: requests.memory=64Mi, limited: requests.memory=512Mi"],
   );
@@ -107,22 +107,22 @@ async function experiment(bench: Bench): Promise<void> {
   const counted = (await quotas.until("ConfigMaps to be counted", ([q]) => q?.status.used !== undefined, 10))[0]!;
   const already = Number(counted.status.used?.["count/configmaps"]);
   await bench.disturb(
-    `as many ConfigMaps as the quota allows: ${5 - already} beside the ${already} that is there`,
+    `as many ConfigMaps as the quota allows: ${5 - already} in addition to the ${already} already there`,
     async () => {
       for (let i = already; i < 5; i++) await map(`map-${i}`);
     },
   );
   const oneMore = await refusal(map("one-more"));
   bench.claim(
-    "objects of any kind can be counted: one more is refused",
+    "objects of any kind can be counted, and one more is refused",
     [oneMore?.status, /requested: .*?$/.exec(oneMore?.message ?? "")?.[0]],
     [403, "requested: count/configmaps=1, used: count/configmaps=5, limited: count/configmaps=5"],
   );
 
-  await bench.disturb("a Deployment of four in the full namespace", () => bench.apply("deployment.yaml"));
-  const greedy = await bench.observe("nobody gets a 403, so where is it said?", () =>
+  await bench.disturb("a Deployment of four is created in the full namespace", () => bench.apply("deployment.yaml"));
+  const greedy = await bench.observe("where the refusal is reported, since the Deployment itself was accepted", () =>
     bench.until(
-      "the Deployment to tell",
+      "the Deployment to report it",
       () => api.get("Deployment", "greedy", namespace),
       (d) => conditionOf(d, "ReplicaFailure")?.status === "True",
       30,
@@ -136,16 +136,16 @@ async function experiment(bench: Bench): Promise<void> {
   const events = await api.list("Event", { namespace, fields: "involvedObject.kind=ReplicaSet,reason=FailedCreate" });
   bench.claim("and in the ReplicaSet's events", events[0]?.message ?? "", contains("exceeded quota: team"));
 
-  await bench.disturb("the LimitRange goes, the quota stays", () => api.delete("LimitRange", "sizes", namespace));
+  await bench.disturb("the LimitRange is deleted, the quota stays", () => api.delete("LimitRange", "sizes", namespace));
   const unsized = await bench.observe("a pod that asks for nothing", () =>
     bench.until(
-      "the quota to ask for sizes",
+      "the quota to require requests",
       () => refusal(api.create(pod("unsized"), { dryRun: true })),
       (r) => r?.message.includes("must specify") ?? false,
       10,
     ),
   );
-  bench.claim("a quota on cpu makes requests a duty", unsized?.message ?? "", contains("must specify requests.cpu"));
+  bench.claim("a quota on CPU makes requests mandatory", unsized?.message ?? "", contains("must specify requests.cpu"));
 }
 
 const limited = (pod: Stored<"Pod">): boolean => pod.spec.containers[0]!.resources?.limits !== undefined;
@@ -160,6 +160,6 @@ export default {
   title: "LimitRange and ResourceQuota",
   part: "VI · Configuration and resources",
   hypothesis:
-    "A LimitRange looks at one container at a time: it fills in what is missing and refuses what is out of range. A ResourceQuota looks at the sum, and refuses the request that would pass it, with the arithmetic in the message.",
+    "A LimitRange looks at one container at a time: it fills in what is missing and refuses what is out of range. A ResourceQuota looks at the sum, and refuses the request that would exceed it, with the arithmetic in the message.",
   experiment,
 } satisfies Lab;

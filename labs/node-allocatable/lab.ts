@@ -31,7 +31,7 @@ async function experiment(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const worker = bench.nodes.workers[0]!;
   const node = () => api.get("Node", worker);
-  /** The configuration that the running kubelet says it has. */
+  /** The configuration that the running kubelet reports. */
   const kubelet = async (): Promise<KubeletConfig> =>
     (checked(await api.request("GET", `/api/v1/nodes/${worker}/proxy/configz`)) as { kubeletconfig: KubeletConfig })
       .kubeletconfig;
@@ -40,7 +40,7 @@ async function experiment(bench: Bench): Promise<void> {
     memory: kibibytes(config.evictionHard?.["memory.available"]),
   });
 
-  const before = await bench.baseline(`what ${worker} has, and what it gives`, async () => {
+  const before = await bench.baseline(`what ${worker} has, and what it offers`, async () => {
     const { status } = await node();
     const config = await kubelet();
     const machine = await bench.nodes.output(worker, "nproc; awk '/^MemTotal:/ {print $2}' /proc/meminfo");
@@ -83,13 +83,13 @@ async function experiment(bench: Bench): Promise<void> {
   const cgroup = await bench.nodes.output(worker, limitOfPods);
   const reservedNow = [inNumbers(reservation), inNumbers(before.config.systemReserved)];
   bench.claim(
-    "the kernel holds all pods together to Capacity - reservations (Ki)",
+    "the kernel limits all pods together to Capacity - reservations (Ki)",
     Number(cgroup.trim()) / 1024,
     minus(before.capacity, ...reservedNow).memory,
   );
 
   const free = lower.memory - requestedOn(worker, await api.list("Pod")).memory;
-  const [fits, exceeds] = await bench.observe("the scheduler counts with it", async () => {
+  const [fits, exceeds] = await bench.observe("the scheduler uses the new figures", async () => {
     await bench.create(probe(bench, worker, "exceeds", free + 1));
     await bench.create(probe(bench, worker, "fits", free));
     const decided = (name: string) =>
@@ -101,7 +101,7 @@ async function experiment(bench: Bench): Promise<void> {
       );
     return [await decided("fits"), await decided("exceeds")] as const;
   });
-  bench.claim(`a pod of all that is free (${free}Ki) is bound`, fits.spec.nodeName, worker);
+  bench.claim(`a pod that asks for everything that is free (${free}Ki) is bound`, fits.spec.nodeName, worker);
   bench.claim(
     "one Ki more is too much",
     conditionOf(exceeds, "PodScheduled")?.message ?? "",
@@ -109,7 +109,7 @@ async function experiment(bench: Bench): Promise<void> {
   );
   await api.delete("Pod", "fits", namespace, { graceSeconds: 0 });
 
-  await bench.disturb("the stack takes the reservation back", () => bench.takeBack());
+  await bench.disturb("the stack goes back to its own reservation", () => bench.takeBack());
   const restored = await bench.observe("the node's figures", () =>
     bench.until(
       "Allocatable to be as before",
@@ -118,7 +118,7 @@ async function experiment(bench: Bench): Promise<void> {
       60,
     ),
   );
-  bench.claim("Allocatable is as at first", inNumbers(restored.status.allocatable), before.allocatable);
+  bench.claim("Allocatable is as it was", inNumbers(restored.status.allocatable), before.allocatable);
   const placed = await bench.observe("the pod that was too large", () =>
     bench.until(
       "pod exceeds to be bound",
@@ -127,10 +127,10 @@ async function experiment(bench: Bench): Promise<void> {
       60,
     ),
   );
-  bench.claim("fits now, without anybody touching it", placed.spec.nodeName, worker);
+  bench.claim("it fits now, without being touched", placed.spec.nodeName, worker);
 }
 
-/** Memory limit of the cgroup above all pods, in bytes; under cgroup v2 and v1. */
+/** Memory limit of the cgroup above all pods, in bytes, for cgroup v2 and v1. */
 const limitOfPods = `cat "$(find /sys/fs/cgroup -path '*kubepods.slice/memory.max' -o -path '*kubepods.slice/memory.limit_in_bytes' | awk '{print length, $0}' | sort -n | head -1 | cut -d' ' -f2-)"`;
 
 /** The pod of the manifest, with its request in Ki. */
@@ -150,7 +150,7 @@ export default {
   title: "Node Allocatable: the resources a pod actually gets",
   part: "VI · Configuration and resources",
   hypothesis:
-    "A node does not give away all that it has: what is reserved for its daemons and kept back against running out of memory is taken off Capacity, to the last Ki, and the rest is all that the scheduler ever deals out.",
+    "A node does not give away everything it has: what is reserved for its daemons and held back against running out of memory comes off Capacity, to the last Ki, and the rest is all that the scheduler ever hands out.",
   needs: ["nodes", "stack"],
   limit: 420,
   experiment,

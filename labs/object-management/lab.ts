@@ -1,4 +1,4 @@
-/** Three ways to write an object, who owns which field, and the version in which etcd keeps it. */
+/** Three ways to write an object, who owns which field, and the version that etcd stores. */
 import { join } from "node:path";
 import { checked, refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
@@ -27,7 +27,7 @@ async function experiment(bench: Bench): Promise<void> {
   await storageVersion(bench);
 }
 
-/** Objects by command: each request says what to do, and minds what is there. */
+/** Imperative: each request says what to do, and depends on what is there. */
 async function imperative(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const settings = (data: Record<string, string>): Manifest => ({
@@ -39,37 +39,37 @@ async function imperative(bench: Bench): Promise<void> {
   await bench.observe("imperative: create, create again, replace", async () => {
     const made = await bench.create<"ConfigMap">(settings({ color: "red" }));
     const second = await refusal(bench.create(settings({ color: "red" })));
-    bench.claim("create makes, and refuses to make again", [second?.status, second?.reason], [409, "AlreadyExists"]);
+    bench.claim("create refuses an object that exists", [second?.status, second?.reason], [409, "AlreadyExists"]);
     const patched = await api.patch("ConfigMap", "imperative", namespace, { data: { size: "large" } });
     bench.claim("a patch changes what it names and keeps the rest", patched.data, { color: "red", size: "large" });
     const stale = await refusal(api.replace({ ...settings({ color: "blue" }), metadata: made.metadata }));
     bench.claim(
-      "a replacement of what meanwhile changed is refused",
+      "a replacement of something that has changed in the meantime is refused",
       [stale?.status, stale?.reason],
       [409, "Conflict"],
     );
     const replaced = await api.replace<"ConfigMap">(settings({ color: "blue" }));
-    bench.claim("replace takes the whole object: what it does not name is gone", replaced.data, { color: "blue" });
+    bench.claim("replace takes the whole object: what it does not name is removed", replaced.data, { color: "blue" });
     const dry = await api.patch("ConfigMap", "imperative", namespace, { data: { color: "green" } }, { dryRun: true });
     const kept = await api.get("ConfigMap", "imperative", namespace);
     bench.claim(
-      "a dry run answers as if, and stores nothing",
+      "a dry run returns the result but stores nothing",
       [dry.data, kept.data],
       [{ color: "green" }, { color: "blue" }],
     );
   });
 }
 
-/** The same, as typed: kubectl's own bookkeeping in an annotation. */
+/** The same with kubectl, which keeps its own record in an annotation. */
 async function withKubectl(bench: Bench): Promise<void> {
   const folder = join(labsDir, "object-management", "manifests");
   const file = join(folder, "settings.yaml");
   const create = await bench.kubectl("create", "-f", file);
-  if (!create) return bench.keep("kubectl", "not found on this machine: its claims were left out");
+  if (!create) return bench.keep("kubectl", "not found on this machine; its claims were skipped");
   const settings = () => bench.api.get("ConfigMap", "settings", bench.namespace);
-  await bench.observe("kubectl create -f against kubectl apply -f", async () => {
+  await bench.observe("kubectl create -f compared with kubectl apply -f", async () => {
     bench.claim(
-      "create -f leaves no record of what was asked",
+      "create -f leaves no record of what was requested",
       (await settings()).metadata.annotations?.[lastApplied],
       undefined,
     );
@@ -82,35 +82,34 @@ async function withKubectl(bench: Bench): Promise<void> {
       contains("missing the kubectl.kubernetes.io/last-applied-configuration annotation"),
     );
     bench.claim(
-      "and records what was asked",
+      "and records what was requested",
       (await settings()).metadata.annotations?.[lastApplied] ?? "",
       contains('"currency":"EUR"'),
     );
     const unchanged = await bench.kubectl("apply", "-f", file);
-    bench.claim("apply may be repeated", unchanged?.stdout.trim(), "configmap/settings unchanged");
+    bench.claim("apply can be repeated", unchanged?.stdout.trim(), "configmap/settings unchanged");
   });
-  await bench.observe("three sides: what was asked, what is asked now, what is there", async () => {
-    await bench.api.patch("ConfigMap", "settings", bench.namespace, { data: { note: "by another hand" } });
+  await bench.observe("three sides: what was requested, what is requested now, what is there", async () => {
+    await bench.api.patch("ConfigMap", "settings", bench.namespace, { data: { note: "by someone else" } });
     await bench.kubectl("apply", "-f", join(folder, "settings-later.yaml"));
-    bench.claim(
-      "apply removes what it had asked for and asks no more, and leaves what others wrote",
-      (await settings()).data,
-      { language: "et", note: "by another hand" },
-    );
+    bench.claim("apply removes what it no longer requests, and leaves what others wrote", (await settings()).data, {
+      language: "et",
+      note: "by someone else",
+    });
     await bench.kubectl("replace", "-f", file);
-    bench.claim("replace leaves nothing but the file", (await settings()).data, { currency: "EUR" });
+    bench.claim("replace leaves only what the file has", (await settings()).data, { currency: "EUR" });
   });
   await aFolder(bench, folder);
 }
 
-/** Declarative by the folder: what is in it is made or changed, what is not is left alone. */
+/** Declarative with a folder: what is in it is created or changed, what is not is left alone. */
 async function aFolder(bench: Bench, folder: string): Promise<void> {
   const namespace = await bench.makeNamespace("folder");
   const kubectl = async (...args: string[]) => (await bench.kubectl("--namespace", namespace, ...args))!;
   const shop = join(folder, "shop.yaml");
   await bench.observe("kubectl apply -f with a whole folder", async () => {
     const made = await kubectl("apply", "-f", folder);
-    bench.claim("everything in it is made", made.stdout.trim().split("\n").sort(), [
+    bench.claim("everything in it is created", made.stdout.trim().split("\n").sort(), [
       "configmap/settings configured",
       "configmap/settings created",
       "configmap/shop-settings created",
@@ -118,20 +117,20 @@ async function aFolder(bench: Bench, folder: string): Promise<void> {
       "service/shop-web created",
     ]);
   });
-  await bench.disturb("a command changes what a file describes, without the file", async () => {
+  await bench.disturb("a command changes what a file describes, but not the file", async () => {
     const scaled = await kubectl("scale", "deployment/shop-web", "--replicas=2");
-    bench.claim("the command is obeyed", scaled.stdout.trim(), "deployment.apps/shop-web scaled");
+    bench.claim("the command takes effect", scaled.stdout.trim(), "deployment.apps/shop-web scaled");
   });
   await bench.observe("kubectl diff, and the next apply", async () => {
     const diff = await kubectl("diff", "-f", shop);
     bench.claim(
-      "diff tells that the cluster has drifted from the file (exit code 1)",
+      "diff shows that the cluster has drifted from the file (exit code 1)",
       [diff.code, diff.stdout.split("\n").filter((line) => /^[-+]\s+replicas:/.test(line))],
       [1, ["-  replicas: 2", "+  replicas: 1"]],
     );
     await kubectl("apply", "-f", shop);
     bench.claim(
-      "apply takes the command back: that is what mixing the two brings",
+      "apply reverts the command, which is why the two should not be mixed",
       (await bench.api.get("Deployment", "shop-web", namespace)).spec.replicas,
       1,
     );
@@ -150,18 +149,24 @@ async function declarative(bench: Bench): Promise<void> {
   const web = () => api.get("Deployment", "shop-web", namespace);
 
   bench.claim("the applier owns what it applied", ownersOfReplicas(await web()), ["labs"]);
-  const conflict = await bench.observe("another applier wants another number of replicas", () =>
+  const conflict = await bench.observe("another applier wants a different number of replicas", () =>
     refusal(api.apply(replicas(3), { fieldManager: "autoscaler" })),
   );
   bench.claim("that is a conflict", [conflict?.status, conflict?.reason], [409, "Conflict"]);
-  bench.claim("which names owner and field", conflict?.message ?? "", contains('conflict with "labs": .spec.replicas'));
+  bench.claim(
+    "and it names owner and field",
+    conflict?.message ?? "",
+    contains('conflict with "labs": .spec.replicas'),
+  );
   bench.keep("message of the conflict", conflict?.message);
 
-  await bench.disturb("the same value is no conflict: both own it", () =>
+  await bench.disturb("the same value is not a conflict: both own it", () =>
     api.apply(replicas(1), { fieldManager: "autoscaler" }),
   );
   bench.claim("two owners", ownersOfReplicas(await web()), ["autoscaler", "labs"]);
-  await bench.disturb("by force", () => api.apply(replicas(2), { fieldManager: "autoscaler", force: true }));
+  await bench.disturb("the autoscaler forces another value", () =>
+    api.apply(replicas(2), { fieldManager: "autoscaler", force: true }),
+  );
   const forced = await web();
   bench.claim("the field has changed hands", [forced.spec.replicas, ownersOfReplicas(forced)], [2, ["autoscaler"]]);
 
@@ -180,7 +185,7 @@ async function declarative(bench: Bench): Promise<void> {
 async function recommendedLabels(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const where = { namespace, labels: "app.kubernetes.io/part-of=shop" };
-  const found = await bench.observe("one selector over several kinds", async () => [
+  const found = await bench.observe("one selector across several kinds", async () => [
     ...(await api.list("Deployment", where)).map((o) => `Deployment ${o.metadata.name}`),
     ...(await api.list("Service", where)).map((o) => `Service ${o.metadata.name}`),
     ...(await api.list("ConfigMap", where)).map((o) => `ConfigMap ${o.metadata.name}`),
@@ -195,13 +200,13 @@ async function recommendedLabels(bench: Bench): Promise<void> {
     labels: "app.kubernetes.io/part-of=shop,app.kubernetes.io/component=frontend",
   });
   bench.claim(
-    "and component a part of it",
+    "and component finds one part of it",
     front.map((o) => o.metadata.name),
     ["shop-web"],
   );
 }
 
-/** An API may be served in several versions; etcd holds one. */
+/** An API may be served in several versions; etcd stores one. */
 async function storageVersion(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const path = (version: string): string =>
@@ -227,7 +232,7 @@ async function storageVersion(bench: Bench): Promise<void> {
   };
   const asV1 = checked(await api.request("GET", `${path("v1")}/shop-web`)) as Scaler;
   const asV2 = checked(await api.request("GET", `${path("v2")}/shop-web`)) as Scaler;
-  bench.claim("read as v1, the goal is one field", asV1.spec.targetCPUUtilizationPercentage, 50);
+  bench.claim("read as v1, the target is one field", asV1.spec.targetCPUUtilizationPercentage, 50);
   bench.claim(
     "read as v2, the same object has a list of metrics",
     asV2.spec.metrics?.[0]?.resource.target.averageUtilization,
@@ -243,7 +248,7 @@ async function storageVersion(bench: Bench): Promise<void> {
     autoscaler: await read("horizontalpodautoscalers"),
     deployment: await read("deployments"),
   }));
-  bench.claim("etcd holds the autoscaler as v2, though it was written as v1", stored.autoscaler, {
+  bench.claim("etcd stores the autoscaler as v2, though it was written as v1", stored.autoscaler, {
     apiVersion: "autoscaling/v2",
     kind: "HorizontalPodAutoscaler",
   });
@@ -257,7 +262,7 @@ async function storageVersion(bench: Bench): Promise<void> {
     }),
   );
   bench.claim(
-    "discovery tells one storage version for both",
+    "discovery reports one storage version for both",
     versions,
     such("two equal hashes", ([a, b]) => a === b && a !== ""),
   );
@@ -268,7 +273,7 @@ export default {
   title: "Object management, recommended labels, and storage version",
   part: "V · Organizing objects",
   hypothesis:
-    "Create, replace and apply differ in what they do with fields that they do not name, and server-side apply records who owns each field. However an object was written, etcd holds it in one version, and every read converts from that.",
+    "Create, replace and apply differ in what they do with fields that they do not name, and server-side apply records who owns each field. However an object was written, etcd stores it in one version, and every read converts from that.",
   needs: ["nodes"],
   experiment,
 } satisfies Lab;

@@ -1,4 +1,4 @@
-/** A packet's way from pod to pod, and through a Service: every hop read where it happens. */
+/** A packet's path from pod to pod, and through a Service: every hop is read where it happens. */
 import type { Bench } from "../framework/bench";
 import { contains, oneOf, otherThan, such } from "../framework/expectation";
 import type { Manifest, Stored } from "../framework/kinds";
@@ -14,10 +14,10 @@ interface Route {
 }
 
 const askMode = "curl -sf -m 3 http://127.0.0.1:10249/proxyMode";
-/** Rules of kube-proxy in the mode in which it runs. */
+/** kube-proxy's rules, in its current mode. */
 const listRules = `mode=$(${askMode}) || exit 1
 if [ "$mode" = nftables ]; then nft list table ip kube-proxy; else iptables-save -t nat; fi`;
-/** What is there of each mode's rules for the Services of this lab, whoever wrote it. */
+/** Counts each mode's rules for the Services of this lab, whoever wrote them. */
 const countRules = `echo "$(iptables-save -t nat | grep -c -- '-A KUBE-SVC-.*lab-packet-path/')" "$(nft list table ip kube-proxy 2>/dev/null | grep -c 'chain service-.*lab-packet-path/')"`;
 
 async function experiment(bench: Bench): Promise<void> {
@@ -59,16 +59,20 @@ async function fromPodToPod(bench: Bench, address: (name: string) => string, nea
     async () => [await route(address("server-0")), await route(address("server-1"))] as const,
   );
   bench.keep("routes on the node", { toItsOwnPod: local, toTheOtherNodesPod: remote });
-  bench.claim("to a pod of its own: over the bridge, no router", [local.dev, local.gateway ?? null], ["cni0", null]);
-  bench.claim("to a pod elsewhere: out of the machine's own card", remote.dev, otherThan("cni0"));
   bench.claim(
-    "the address tells the node: each pod's is of its node's network",
+    "to one of its own pods: over the bridge, without a router",
+    [local.dev, local.gateway ?? null],
+    ["cni0", null],
+  );
+  bench.claim("to a pod elsewhere: out through the machine's network card", remote.dev, otherThan("cni0"));
+  bench.claim(
+    "a pod's address identifies its node: it is in that node's network",
     [inNetwork(address("server-0"), subnets.near), inNetwork(address("server-1"), subnets.far)],
     [true, true],
   );
   const devices = await nodes.output(near, "ip -j -d link show");
   bench.claim(
-    "there is no tunnel: the packet travels as it is",
+    "no tunnel devices: the packet travels unchanged",
     (JSON.parse(devices) as { linkinfo?: { info_kind?: string } }[]).filter((d) =>
       ["vxlan", "ipip", "wireguard", "geneve"].includes(d.linkinfo?.info_kind ?? ""),
     ).length,
@@ -78,7 +82,7 @@ async function fromPodToPod(bench: Bench, address: (name: string) => string, nea
   const seen = await bench.observe("last hop: what the far server sees", () =>
     bench.exec("client", "wget", "-qO-", "-T", "3", `http://${address("server-1")}:8080/clientip`),
   );
-  bench.claim("the client's own pod address: nothing was translated", seen.split(":")[0], address("client"));
+  bench.claim("it sees the client's own pod address: nothing was translated", seen.split(":")[0], address("client"));
 }
 
 async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Promise<void> {
@@ -89,11 +93,11 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
   const inRules = async (): Promise<string[]> => endpointsOf(await rules(), clusterIp, 80);
   const wget = (url: string) => api.exec("client", namespace, ["wget", "-qO-", "-T", "3", url]);
 
-  const bearers = await bench.observe("where the Service's address is", async () => {
+  const holders = await bench.observe("where the Service's address is", async () => {
     const listings = nodes.workers.map(async (node) => ({ node, text: await nodes.output(node, "ip -4 addr show") }));
     return (await Promise.all(listings)).filter(({ text }) => text.includes(`${clusterIp}/`)).map(({ node }) => node);
   });
-  bench.claim("machines that have it on an interface", bearers, []);
+  bench.claim("machines with that address on an interface", holders, []);
   const endpoints = (items: readonly Stored<"EndpointSlice">[]): string[] =>
     items
       .flatMap((s) =>
@@ -127,23 +131,23 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     "server-1": answers.filter((a) => a === "server-1").length,
   };
   bench.claim(
-    "each answered by one of the two, drawn by lot",
+    "each is answered by one of the two, chosen at random",
     counts,
     such(
-      "both take part, 40 in all",
+      "both answer, 40 in total",
       (c) => c["server-0"] > 0 && c["server-1"] > 0 && c["server-0"] + c["server-1"] === 40,
     ),
   );
 
   const other = mode === "nftables" ? "iptables" : "nftables";
-  await bench.disturb(`kube-proxy on ${near} runs in its other mode, ${other}`, () => inMode(bench, near, other));
+  await bench.disturb(`kube-proxy on ${near} switches to its other mode, ${other}`, () => inMode(bench, near, other));
   const rewritten = await bench.observe("the rules, in the other form", () =>
     bench.until("the rules to lead to two endpoints again", inRules, (found) => found.length === 2, 30),
   );
   bench.claim("they lead to the same addresses", rewritten, endpoints(slices.items));
   const [iptables = 0, nftables = 0] = (await nodes.output(near, countRules)).trim().split(" ").map(Number);
   bench.claim(
-    "in one form only: the other mode's rules were taken away",
+    "in one form only: the other mode's rules were removed",
     { iptables: iptables > 0, nftables: nftables > 0 },
     { iptables: other === "iptables", nftables: other === "nftables" },
   );
@@ -152,23 +156,23 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     (await wget(`http://${clusterIp}/hostname`)).stdout,
     oneOf("server-0", "server-1"),
   );
-  await bench.disturb(`it goes back to ${mode}`, () => bench.takeBack());
+  await bench.disturb(`it switches back to ${mode}`, () => bench.takeBack());
   bench.claim(
-    "where the addresses are again the same",
+    "and the addresses are the same once more",
     await bench.until("the rules to lead to two endpoints", inRules, (found) => found.length === 2, 30),
     endpoints(slices.items),
   );
 
-  await bench.disturb("one server goes", async () => {
+  await bench.disturb("one server is deleted", async () => {
     await api.delete("Pod", "server-1", namespace);
     await pods.until("server-1 to be gone", (items) => items.length === 2, 20);
   });
   const left = await bench.observe("the rules follow", () =>
     bench.until("one endpoint in the rules", inRules, (found) => found.length === 1, 20),
   );
-  bench.claim("they lead to the other one alone", left, [`${pods.named("server-0")!.status.podIP}:8080`]);
+  bench.claim("they lead to the other server alone", left, [`${pods.named("server-0")!.status.podIP}:8080`]);
 
-  await bench.disturb(`kube-proxy stops on ${near}, and another Service is made`, async () => {
+  await bench.disturb(`kube-proxy stops on ${near}, and another Service is created`, async () => {
     await bench.onNode(near, `kube-proxy on ${near}`, {
       change: "systemctl stop kube-proxy",
       undo: "systemctl start kube-proxy",
@@ -180,8 +184,8 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     await wget(`http://${clusterIp}/hostname`),
     await wget(`http://${second}/hostname`),
   ]);
-  bench.claim("the rules that are there go on working: the kernel does it, not kube-proxy", known?.stdout, "server-0");
-  bench.claim("nobody writes new ones", unknown?.stdout || "no answer", "no answer");
+  bench.claim("existing rules keep working: the kernel applies them, not kube-proxy", known?.stdout, "server-0");
+  bench.claim("nothing writes rules for the new Service", unknown?.stdout || "no answer", "no answer");
   await bench.disturb("kube-proxy starts", () => bench.takeBack());
   const later = await bench.observe("the new Service", () =>
     bench.until(
@@ -191,10 +195,10 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
       30,
     ),
   );
-  bench.claim("is reached now", later.stdout, "server-0");
+  bench.claim("it can be reached now", later.stdout, "server-0");
 }
 
-/** Restarts a machine's kube-proxy with its own configuration in another mode; a drop-in under /run names the altered copy. */
+/** Restarts a machine's kube-proxy in another mode: a drop-in under /run points it to a changed configuration. */
 async function inMode(bench: Bench, node: string, mode: string): Promise<void> {
   const copy = "/run/lab-kube-proxy.yaml";
   const dropIn = "/run/systemd/system/kube-proxy.service.d";
@@ -215,10 +219,10 @@ const inNetwork = (address: string, network: string): boolean =>
 
 export default {
   name: "packet-path",
-  title: "A packet's way: pod to pod, and through a Service",
+  title: "A packet's path: pod to pod, and through a Service",
   part: "I–III · The cluster by hand",
   hypothesis:
-    "Every pod has an address that all others reach as it is: a bridge on its node, a route between nodes, no tunnel, no translation. A Service's address exists nowhere but in rules that kube-proxy writes and the kernel applies.",
+    "Every pod has an address that all other pods can reach directly: a bridge on its node, a route between nodes, no tunnel, no translation. A Service's address exists only in rules that kube-proxy writes and the kernel applies.",
   needs: ["nodes", "two-workers"],
   experiment,
 } satisfies Lab;

@@ -1,9 +1,9 @@
-/** Reads kube-proxy's rules, in both of its modes, back into the endpoints that they lead to. Pure. */
+/** Reads the endpoints back out of kube-proxy's rules, in both of its modes. Pure. */
 
 /**
  * Where the rules send a connection to a Service address.
  * @param rules the output of `iptables-save -t nat` or of `nft list table ip kube-proxy`.
- * @returns endpoints as address:port, sorted; empty where no rule knows the Service.
+ * @returns endpoints as address:port, sorted; empty if no rule knows the Service.
  */
 export function endpointsOf(rules: string, clusterIp: string, port: number): string[] {
   const found = rules.includes("-A KUBE-SERVICES")
@@ -30,8 +30,8 @@ function viaIptables(rules: string, clusterIp: string, port: number): string[] {
 }
 
 /**
- * map service-ips: address . tcp . port : goto service-x;  chain service-x: dnat by lot to <endpoint> . <port>, or, where
- * a client stays with its endpoint (session affinity), goto endpoint-y;  chain endpoint-y: dnat to <endpoint>.
+ * map service-ips: address . tcp . port : goto service-x;  chain service-x: dnat at random to <endpoint> . <port>,
+ * or, with session affinity, goto endpoint-y;  chain endpoint-y: dnat to <endpoint>.
  */
 function viaNftables(rules: string, clusterIp: string, port: number): string[] {
   const service = new RegExp(`${clusterIp.replaceAll(".", "\\.")} \\. tcp \\. ${port} : goto (\\S+?)[,\\s}]`).exec(

@@ -1,12 +1,12 @@
-/** A lab's timeline as a chart: every watched object a lane, its states as bars, the lab's steps as a band on top. */
+/** A lab's timeline as a chart: one lane per watched object, its states as bars, the lab's steps as a band on top. */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import type { LabResult } from "../framework/lab";
+import type { LabResult } from "../framework/result";
 import { type Span, spans } from "../framework/timeline";
 import { Html } from "./html";
 
 const maxLanes = 48;
-/** Colours that carry dark text, and stand out from light and dark pages; the bar's own text says the state as well. */
+/** Colours that work behind dark text, on light and dark pages. The bar's own text gives the state as well. */
 const ink = "#14171b";
 const colours: readonly (readonly [pattern: RegExp, fill: string])[] = [
   [/^0\/0$/, "#8a8f98"],
@@ -20,26 +20,26 @@ const colour = (state: string): string => colours.find(([pattern]) => pattern.te
 
 const phases = { baseline: "#6c9bc4", disturb: "#b08ae6", observe: "#4fa3b8", restore: "#8a8f98" } as const;
 
-/** What the colours mean, for the chart's legend: of the band of steps, and of the objects below it. */
+/** What the colours mean, for the chart's legend: in the band of steps, and for the objects below it. */
 export const legend: Readonly<Record<string, readonly (readonly [fill: string, meaning: string])[]>> = {
   steps: Object.entries(phases).map(([phase, fill]) => [fill, phase] as const),
   objects: [
     [colour("Ready"), "ready, complete"],
-    [colour("Pending"), "pending, in part"],
+    [colour("Pending"), "pending, partly ready"],
     [colour("Failed"), "failed, not ready"],
     [colour("Terminating"), "terminating, at 0"],
   ],
 };
 
-/** Lanes of the chart, in the order in which they appear; a chart of hundreds of lanes would say nothing. */
-export function lanesOf(all: readonly Span[]): string[] {
+/** Lanes of the chart, in order of appearance; a chart with hundreds of lanes would be unreadable. */
+function lanesOf(all: readonly Span[]): string[] {
   return [...new Set(all.map((span) => span.lane))].slice(0, maxLanes);
 }
 
-/** The chart as SVG; undefined where nothing was watched. The labels are text, so that they can be searched and read aloud. */
+/** The chart as SVG; undefined for a lab without steps. The labels are text, so they can be searched and read aloud. */
 export function timelineChart(lab: LabResult): Html | undefined {
   if (!lab.steps.length) return undefined;
-  // Nobody watches while everything is put back: the objects' bars end there, and only a little of it is drawn.
+  // Nothing is watched during the restore, so the objects' bars end there and only a little of it is drawn.
   const watched = lab.steps.find((step) => step.phase === "restore")?.at ?? lab.seconds;
   const end = Math.max(Math.min(lab.seconds, watched * 1.06), 1);
   const all = spans(lab.changes, watched);
@@ -109,6 +109,6 @@ export function timelineChart(lab: LabResult): Html | undefined {
   return new Html(plot.outerHTML);
 }
 
-/** Whether a text fits into its bar: about 6.2 pixels a letter, 754 pixels for the whole time. */
+/** Whether a text fits into its bar, at about 6.2 pixels per letter and 754 pixels for the whole time. */
 const fits = (bar: { from: number; to: number; text: string }, end: number): boolean =>
   ((bar.to - bar.from) / end) * 754 > bar.text.length * 6.2 + 8;

@@ -1,4 +1,4 @@
-/** HTML as tagged templates: what is put in is escaped, unless it is HTML already. Pure. */
+/** HTML as tagged templates: values are escaped unless they are already HTML. Pure. */
 
 /** Text that is HTML. */
 export class Html {
@@ -15,7 +15,7 @@ const special: Readonly<Record<string, string>> = {
   '"': "&quot;",
   "'": "&#39;",
 };
-export const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => special[c]!);
+const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => special[c]!);
 
 type Part = Html | string | number | undefined | false | readonly Part[];
 
@@ -25,6 +25,6 @@ function render(part: Part): string {
   return typeof part === "object" ? part.map(render).join("") : escape(String(part));
 }
 
-/** `<p>${text}</p>` with text escaped; arrays are joined, undefined and false are nothing. */
+/** `<p>${text}</p>` with text escaped; arrays are joined, undefined and false are left out. */
 export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]): Html =>
   new Html(strings.map((s, i) => s + (i < parts.length ? render(parts[i]) : "")).join(""));

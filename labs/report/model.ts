@@ -1,5 +1,5 @@
-/** What the report shows; also its JSON. */
-import type { LabResult } from "../framework/lab";
+/** What the report shows, and the form of its JSON. */
+import type { LabResult } from "../framework/result";
 
 export interface ReportNode {
   readonly name: string;
@@ -14,11 +14,11 @@ export interface ReportNode {
 }
 
 export interface Report {
-  /** Name of the cluster: its stack, or the kubeconfig's context. */
+  /** Name of the cluster: that of its stack, or of the kubeconfig's context. */
   readonly cluster: string;
-  /** UID of the namespace kube-system: it is the same only for the same cluster. */
+  /** UID of the namespace kube-system, which identifies the cluster. */
   readonly clusterId: string;
-  /** URL of the API server as the kubeconfig has it. */
+  /** URL of the API server, from the kubeconfig. */
   readonly apiEndpoint: string;
   readonly startedAt: string;
   readonly seconds: number;
@@ -28,8 +28,8 @@ export interface Report {
 }
 
 /**
- * Results of a run, with those of earlier runs for labs that it did not include, in the order of the series: `make lab`
- * brings one lab of the report up to date. Results of another cluster are left out.
+ * Results of a run, plus those of earlier runs for labs that it did not include, in the order of the series: `make lab`
+ * updates one lab of the report. Results from another cluster are left out.
  */
 export function merged(
   earlier: Pick<Report, "clusterId" | "labs"> | undefined,
@@ -42,7 +42,7 @@ export function merged(
   return order.flatMap((name) => latest.get(name) ?? []);
 }
 
-/** Verdicts counted. */
+/** Number of labs by verdict. */
 export const tally = (labs: readonly LabResult[]): Record<LabResult["verdict"], number> => ({
   passed: labs.filter((lab) => lab.verdict === "passed").length,
   failed: labs.filter((lab) => lab.verdict === "failed").length,

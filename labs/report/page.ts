@@ -1,8 +1,8 @@
-/** The report as one page that needs nothing else. Pure. */
+/** The report as a single self-contained page. Pure. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Claim } from "../framework/expectation";
-import type { LabResult } from "../framework/lab";
+import type { LabResult } from "../framework/result";
 import { legend, timelineChart } from "./chart";
 import { Html, html } from "./html";
 import { duration, type Report, tally } from "./model";
@@ -33,15 +33,15 @@ export function page(report: Report): string {
         <header>
           <h1>Kubernetes From Scratch: the labs</h1>
           <p class="soft">
-            Cluster <b>${report.cluster}</b>, ${report.startedAt.slice(0, 16).replace("T", " ")} UTC. Every claim of an
-            article, as this cluster answered it.
+            Cluster <b>${report.cluster}</b>, ${report.startedAt.slice(0, 16).replace("T", " ")} UTC. Every claim of the
+            articles, checked on this cluster.
           </p>
           <ul class="tiles">
             <li><b>${counts.passed}</b> passed</li>
             <li><b>${counts.failed}</b> failed</li>
             <li><b>${counts.skipped}</b> skipped</li>
             <li><b>${claims.filter((c) => c.holds).length}/${claims.length}</b> claims held</li>
-            <li><b>${duration(report.seconds)}</b> in all</li>
+            <li><b>${duration(report.seconds)}</b> in total</li>
           </ul>
           <dl class="versions">
             ${Object.entries(report.versions).map(

@@ -1,4 +1,4 @@
-/** The cluster as a picture: zones, machines, addresses, pod networks, and the way of a request. Pure. */
+/** The cluster as a picture: zones, machines, addresses, pod networks, and the path of a request. Pure. */
 import { html, type Html } from "./html";
 import type { Report, ReportNode } from "./model";
 
@@ -6,7 +6,7 @@ const card = { width: 216, height: 104, gap: 20 };
 const margin = 24;
 const header = 92;
 
-/** Inline SVG; colours come from the page's CSS variables, so that it follows light and dark. */
+/** Inline SVG. Colours come from the page's CSS variables, so it follows light and dark mode. */
 export function topology({ cluster, apiEndpoint, nodes }: Report): Html {
   const zones = [...new Set(nodes.map((n) => n.zone))].sort();
   const inZone = (zone: string) => nodes.filter((n) => n.zone === zone);
@@ -45,7 +45,7 @@ export function topology({ cluster, apiEndpoint, nodes }: Report): Html {
     <title id="topology-title">Topology of cluster ${cluster}</title>
     <desc id="topology-text">
       ${nodes.map((n) => `${n.name}, ${n.role}, ${n.address} in ${n.zone}, pods ${n.podCidr}`).join("; ")}. The API is
-      reached at ${apiEndpoint}.
+      at ${apiEndpoint}.
     </desc>
     ${zones.map(
       (zone, i) =>

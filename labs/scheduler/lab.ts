@@ -1,4 +1,4 @@
-/** Filter, score, bind: seen from outside, and from the scheduler's own log; with gates, a second scheduler and preemption. */
+/** Filter, score, bind: seen from outside and in the scheduler's log, with gates, a second scheduler and preemption. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checked } from "../framework/api";
@@ -9,18 +9,18 @@ import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
 import { labsDir } from "../framework/manifests";
 import { millicores, requestedOn } from "../framework/quantity";
-import { conditionOf, isReady } from "../framework/states";
+import { conditionOf, isReady, isWorker } from "../framework/states";
 import { scoresOf, sumsOf, winners } from "./log";
 
 type Pod = Stored<"Pod">;
 type PodSpec = Readonly<Record<string, unknown>>;
 
-/** The second scheduler runs beside the first on the control plane machine, as a transient unit. */
+/** The second scheduler runs beside the first on the control-plane machine, as a transient unit. */
 const unit = "lab-scheduler";
 const log = `/run/${unit}.log`;
 const config = `/run/${unit}.yaml`;
 
-/** The small pod under a name, with additions to its spec and its request of cpu. */
+/** The small pod under this name, with additions to its spec and its CPU request. */
 function small(bench: Bench, name: string, spec: PodSpec = {}, cpu?: string): Manifest {
   const [pod] = bench.manifests("small.yaml");
   const base = pod!["spec"] as { containers: object[] };
@@ -32,7 +32,7 @@ const on = (node: string): PodSpec => ({ nodeSelector: { "kubernetes.io/hostname
 async function experiment(bench: Bench): Promise<void> {
   const pods = await bench.watch("Pod");
   const workers = (await bench.api.list("Node"))
-    .filter((n) => !("node-role.kubernetes.io/control-plane" in (n.metadata.labels ?? {})))
+    .filter(isWorker)
     .map((n) => n.metadata.name)
     .sort();
   await filtering(bench, pods, workers.length);
@@ -49,7 +49,7 @@ const bound = (pods: Live<"Pod">, name: string): Promise<readonly Pod[]> =>
     30,
   );
 
-/** No node passes the filters: the pod stays, with the reasons counted. */
+/** No node passes the filters: the pod stays Pending, with the reasons counted. */
 async function filtering(bench: Bench, pods: Live<"Pod">, workers: number): Promise<void> {
   await bench.disturb("a pod that asks for 64 CPUs", () => bench.apply("huge.yaml"));
   await bench.observe("no node passes the filters", () =>
@@ -62,11 +62,11 @@ async function filtering(bench: Bench, pods: Live<"Pod">, workers: number): Prom
   const huge = pods.named("huge")!;
   const message = conditionOf(huge, "PodScheduled")?.message ?? "";
   bench.keep("why pod huge is not scheduled", message);
-  bench.claim("it is Pending on no node", [huge.status.phase, huge.spec.nodeName ?? null], ["Pending", null]);
+  bench.claim("it is Pending, without a node", [huge.status.phase, huge.spec.nodeName ?? null], ["Pending", null]);
   bench.claim("the workers lack the CPU", message, contains(`${workers} Insufficient cpu`));
-  bench.claim("the control plane is out because of its taint", message, contains("had untolerated taint"));
+  bench.claim("the control plane is ruled out by its taint", message, contains("had untolerated taint"));
   const event = await bench.until(
-    "the event that tells it",
+    "the event about it",
     async () => (await bench.api.list("Event", { namespace: bench.namespace, fields: "involvedObject.name=huge" }))[0],
     (found) => found !== undefined,
     10,
@@ -75,11 +75,11 @@ async function filtering(bench: Bench, pods: Live<"Pod">, workers: number): Prom
   await bench.api.delete("Pod", "huge", bench.namespace);
 }
 
-/** Of the nodes that pass, the highest score wins: seen in the log of a second scheduler that logs everything. */
+/** Among the nodes that pass, the highest score wins, as seen in the log of a second scheduler that logs everything. */
 async function scoring(bench: Bench, pods: Live<"Pod">, workers: readonly string[]): Promise<void> {
   const controller = bench.nodes.controllers[0]!;
   const [loaded, ...free] = workers as readonly [string, ...string[]];
-  await bench.disturb("a second scheduler starts, with two profiles and a talkative log", () =>
+  await bench.disturb("a second scheduler starts, with two profiles and a verbose log", () =>
     bench.onNode(controller, "the second scheduler", {
       change: `cat > ${config} <<'END_OF_CONFIG'
 ${readFileSync(join(labsDir, "scheduler", "manifests", "second-scheduler.yaml"), "utf8")}END_OF_CONFIG
@@ -112,7 +112,7 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
     such(`includes ${spread.node}`, (best) => best.includes(spread.node)),
   );
   bench.claim(
-    "the final score of each node is what its plugins gave it, added up",
+    "the final score of each node is the sum of its plugins' scores",
     spread.scores.final,
     sumsOf(spread.scores),
   );
@@ -121,14 +121,18 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
     spread.scores.byPlugin["NodeResourcesFit"] ?? {},
     such(`${free.join(", ")} above ${loaded}`, (s) => free.every((node) => (s[node] ?? 0) > (s[loaded] ?? 0))),
   );
-  bench.claim("so it is the less loaded one", spread.node, oneOf(...free));
+  bench.claim("so the pod goes to the less loaded node", spread.node, oneOf(...free));
   bench.claim(
-    "having chosen, the scheduler binds: its log says so",
+    "having chosen, the scheduler binds the pod, as its log says",
     /"Attempting to bind pod to node".* node="([^"]+)"/.exec(spread.text)?.[1],
     spread.node,
   );
-  const again = await bench.observe("and another one", () => place("spread-again", "spread"));
-  bench.claim("not in turns: the next does not go to the loaded one either", again.node, oneOf(...free));
+  const again = await bench.observe("and places another one", () => place("spread-again", "spread"));
+  bench.claim(
+    "nodes do not take turns: the next pod does not go to the loaded node either",
+    again.node,
+    oneOf(...free),
+  );
   const pack = await bench.observe("profile pack places a pod", () => place("pack", "pack"));
   bench.keep("scores of profile pack", pack.scores);
   bench.claim(
@@ -136,18 +140,22 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
     pack.scores.byPlugin["NodeResourcesFit"] ?? {},
     such(`${loaded} above ${free.join(", ")}`, (s) => free.every((node) => (s[loaded] ?? 0) > (s[node] ?? 0))),
   );
-  bench.claim("so it is the loaded one", pack.node, loaded);
+  bench.claim("so the pod goes to the loaded node", pack.node, loaded);
   await bench.disturb("the second scheduler stops", () => bench.takeBack());
   await bench.create(small(bench, "unheard", { schedulerName: "pack" }));
   for (const name of ["ballast", "spread", "spread-again", "pack"])
     await bench.api.delete("Pod", name, bench.namespace);
 }
 
-/** Binding is one small write, which anyone with the right may make. */
+/** A Binding is one small write, which anyone with permission can make. */
 async function binding(bench: Bench, pods: Live<"Pod">, worker: string): Promise<void> {
-  await bench.observe("a pod whose scheduler does not run", () => bench.pause(2));
+  await bench.observe("a pod whose scheduler is not running", () => bench.pause(2));
   const unheard = pods.named("unheard")!;
-  bench.claim("nobody has even looked at it", [unheard.status.phase, unheard.status.conditions ?? []], ["Pending", []]);
+  bench.claim(
+    "no scheduler has looked at it",
+    [unheard.status.phase, unheard.status.conditions ?? []],
+    ["Pending", []],
+  );
   await bench.disturb("we bind it ourselves", async () => {
     const target = { apiVersion: "v1", kind: "Node", name: worker };
     const body = {
@@ -167,7 +175,7 @@ async function binding(bench: Bench, pods: Live<"Pod">, worker: string): Promise
   await bench.api.delete("Pod", "unheard", bench.namespace);
 }
 
-/** A gate keeps a pod from being looked at, until whoever set it opens it. */
+/** A gate keeps the scheduler from looking at a pod until whoever set the gate removes it. */
 async function gates(bench: Bench, pods: Live<"Pod">): Promise<void> {
   await bench.disturb("a pod with a scheduling gate", () =>
     bench.create(small(bench, "gated", { schedulingGates: [{ name: "lab.kubernetes-from-scratch/approved" }] })),
@@ -180,13 +188,13 @@ async function gates(bench: Bench, pods: Live<"Pod">): Promise<void> {
     ),
   );
   bench.claim(
-    "gated, on no node",
+    "gated, without a node",
     [conditionOf(pods.named("gated")!, "PodScheduled")?.reason, pods.named("gated")!.spec.nodeName ?? null],
     ["SchedulingGated", null],
   );
   const events = await bench.api.list("Event", { namespace: bench.namespace, fields: "involvedObject.name=gated" });
   bench.claim("the scheduler has not tried", events.filter((e) => e.reason === "FailedScheduling").length, 0);
-  await bench.disturb("the gate is opened", () =>
+  await bench.disturb("the gate is removed", () =>
     bench.api.patch("Pod", "gated", bench.namespace, { spec: { schedulingGates: [] } }),
   );
   await bench.observe("it is placed", () => bound(pods, "gated"));
@@ -203,14 +211,14 @@ async function gates(bench: Bench, pods: Live<"Pod">): Promise<void> {
     10,
   );
   bench.claim(
-    "bound: the event names the node",
+    "it is bound, and the event names the node",
     scheduled?.message ?? "",
     contains(`to ${pods.named("gated")!.spec.nodeName}`),
   );
   await bench.api.delete("Pod", "gated", bench.namespace);
 }
 
-/** Where nothing is free, a pod of higher priority takes the place of lower ones. */
+/** If nothing is free, a pod of higher priority takes the place of lower ones. */
 async function preemption(bench: Bench, pods: Live<"Pod">, worker: string): Promise<void> {
   await bench.baseline(`${worker} is full of pods of low priority`, async () => {
     await pods.until("the earlier pods to be gone", (items) => items.length === 0, 30);
@@ -242,16 +250,16 @@ async function preemption(bench: Bench, pods: Live<"Pod">, worker: string): Prom
   )?.object;
   bench.claim("the node was set aside for it first", nominated?.status.nominatedNodeName, worker);
   bench.claim(
-    "one low pod was told why it goes",
+    "the status of one low-priority pod gives the reason for its eviction",
     conditionOf(victim ?? {}, "DisruptionTarget")?.reason,
     "PreemptionByScheduler",
   );
   bench.claim(
-    "no more than was needed: the other low pod stays",
+    "no more than needed: the other low-priority pod stays",
     pods.items.filter((p) => p.metadata.name.startsWith("low-") && isReady(p)).length,
     1,
   );
-  bench.claim("the high one runs on that node", pods.named("high")?.spec.nodeName, worker);
+  bench.claim("the high-priority pod runs on that node", pods.named("high")?.spec.nodeName, worker);
 }
 
 export default {
@@ -259,7 +267,7 @@ export default {
   title: "The scheduler and the scheduling framework",
   part: "VII · Scheduling",
   hypothesis:
-    "For each pod the scheduler strikes out the nodes that do not fit, scores the others, and writes the best one into a Binding. Nothing is dealt in turns: the scores, which its log shows, decide.",
+    "For each pod the scheduler rules out the nodes that do not fit, scores the others, and writes the best one into a Binding. Nodes do not take turns: the scores, which its log shows, decide.",
   needs: ["nodes", "two-workers"],
   experiment,
 } satisfies Lab;

@@ -30,7 +30,7 @@ export function scoresOf(log: string, pod: string): Scores {
   return { final, byPlugin };
 }
 
-/** What the plugins gave each node, added up. */
+/** The sum of the plugins' scores for each node. */
 export function sumsOf({ byPlugin }: Scores): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const scores of Object.values(byPlugin))

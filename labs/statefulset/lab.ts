@@ -1,4 +1,4 @@
-/** StatefulSet: names that stay, one after another up, one after another down, and an address by name. */
+/** StatefulSet: names that stay, ordered start and stop, and addresses by name. */
 import type { Bench } from "../framework/bench";
 import { otherThan } from "../framework/expectation";
 import type { Stored } from "../framework/kinds";
@@ -14,7 +14,7 @@ const taint = { key: `${labPrefix}statefulset`, effect: "NoSchedule" };
 
 const allReady = (items: readonly Pod[]): boolean => items.length === 3 && items.every(isReady);
 
-/** Order in which pods of these names first appeared (or disappeared), and who was Ready at that moment. */
+/** The order in which pods appeared (or disappeared), and which pods were Ready at that moment. */
 function order(pods: Live<"Pod">, type: "ADDED" | "DELETED", since: number): { name: string; readyThen: string[] }[] {
   return pods.history
     .filter((moment) => moment.at >= since && moment.type === type)
@@ -42,11 +42,11 @@ async function experiment(bench: Bench): Promise<void> {
     await pods.until("db-0, db-1 and db-2 to be Ready", allReady, 90);
   });
   bench.claim(
-    "the names are counted, not drawn",
+    "the names are numbered, not random",
     pods.items.map((p) => p.metadata.name),
     names,
   );
-  bench.claim("each pod was made only when those before it were Ready", order(pods, "ADDED", 0), [
+  bench.claim("each pod was created only when those before it were Ready", order(pods, "ADDED", 0), [
     { name: "db-0", readyThen: [] },
     { name: "db-1", readyThen: ["db-0"] },
     { name: "db-2", readyThen: ["db-0", "db-1"] },
@@ -72,7 +72,11 @@ async function experiment(bench: Bench): Promise<void> {
     inside.addresses,
     names.map((name) => [addressOf(name)]),
   );
-  bench.claim("the Service's own name is all of them", await lookup("db-0", "db"), names.map(addressOf).sort());
+  bench.claim(
+    "the Service's own name resolves to all of them",
+    await lookup("db-0", "db"),
+    names.map(addressOf).sort(),
+  );
 
   const old = pods.named("db-1")!;
   const setTaint = async (on: boolean): Promise<void> => {
@@ -82,11 +86,11 @@ async function experiment(bench: Bench): Promise<void> {
       spec: { taints: on ? [...others, taint] : others },
     });
   };
-  await bench.disturb("db-1 must leave its node: the node is tainted and the pod deleted", async () => {
+  await bench.disturb("the node of db-1 is tainted and the pod is deleted", async () => {
     await setTaint(true);
     await bench.api.delete("Pod", "db-1", bench.namespace);
   });
-  await bench.observe("a db-1 comes back elsewhere", () =>
+  await bench.observe("a new db-1 starts elsewhere", () =>
     pods.until(
       "a new db-1 to be Ready",
       (items) => allReady(items) && items.every((p) => p.metadata.uid !== old.metadata.uid),
@@ -94,9 +98,9 @@ async function experiment(bench: Bench): Promise<void> {
     ),
   );
   const moved = pods.named("db-1")!;
-  bench.claim("another pod: another UID", moved.metadata.uid, otherThan(old.metadata.uid));
+  bench.claim("it is a different pod, with a new UID", moved.metadata.uid, otherThan(old.metadata.uid));
   bench.claim("on another node", moved.spec.nodeName, otherThan(old.spec.nodeName));
-  bench.claim("with another address", moved.status.podIP, otherThan(old.status.podIP));
+  bench.claim("with a new address", moved.status.podIP, otherThan(old.status.podIP));
   bench.claim(
     "under the same name, and the same hostname inside",
     (await bench.exec("db-1", "hostname")).trim(),
@@ -111,11 +115,11 @@ async function experiment(bench: Bench): Promise<void> {
       60,
     ),
   );
-  bench.claim("db-1.db is the new address", now, [addressOf("db-1")]);
+  bench.claim("db-1.db resolves to the new address", now, [addressOf("db-1")]);
   bench.keep("seconds until DNS followed", Math.round((bench.timeline.now() - asked) * 10) / 10);
   await bench.disturb("the taint is removed", () => setTaint(false));
 
-  await bench.disturb("an update with partition 2 touches db-2 alone", async () => {
+  await bench.disturb("an update with partition 2", async () => {
     const patch = {
       spec: {
         updateStrategy: { type: "RollingUpdate", rollingUpdate: { partition: 2 } },
@@ -127,7 +131,7 @@ async function experiment(bench: Bench): Promise<void> {
     await pods.until("db-2 to be replaced", (items) => allReady(items) && items[2]!.metadata.uid !== before, 60);
   });
   bench.claim(
-    "only pods from the partition on have the new template",
+    "only pods from the partition upwards have the new template",
     pods.items.map((p) => p.metadata.annotations?.[`${labPrefix}version`] ?? "old"),
     ["old", "old", "2"],
   );
@@ -136,7 +140,7 @@ async function experiment(bench: Bench): Promise<void> {
   await bench.disturb("scale to 0", () =>
     bench.api.patch("StatefulSet", "db", bench.namespace, { spec: { replicas: 0 } }),
   );
-  await bench.observe("the pods go", () => pods.until("no pod to be left", (items) => items.length === 0, 60));
+  await bench.observe("the pods stop", () => pods.until("all pods to be gone", (items) => items.length === 0, 60));
   bench.claim("from the last to the first, one at a time", order(pods, "DELETED", started), [
     { name: "db-2", readyThen: ["db-0", "db-1"] },
     { name: "db-1", readyThen: ["db-0"] },
@@ -145,10 +149,11 @@ async function experiment(bench: Bench): Promise<void> {
   await storage(bench);
 }
 
-/** A volume follows the name, not the pod: the claim outlives each pod, and even the scaling to 0. */
+/** A volume follows the name, not the pod: the claim outlives each pod, and even scaling to 0. */
 async function storage(bench: Bench): Promise<void> {
   const { api, namespace, cluster } = bench;
-  if (!cluster.nodes) return bench.keep("storage", "left out: it needs a folder on a machine, and none can be reached");
+  if (!cluster.nodes)
+    return bench.keep("storage", "skipped: it needs a folder on a machine, and no machine can be reached");
   const node = cluster.nodes.workers[0]!;
   const pods = await bench.watch("Pod", { labels: "app=keeper" });
   const claims = await bench.watch("PersistentVolumeClaim");
@@ -167,7 +172,7 @@ async function storage(bench: Bench): Promise<void> {
   });
   const [claim] = claims.items;
   bench.claim(
-    "the claim is named after template and pod, and bound to the volume",
+    "the claim is named after its template and pod, and bound to the volume",
     [claim?.metadata.name, claim?.status.phase, claim?.spec.volumeName],
     ["data-keeper-0", "Bound", "lab-statefulset"],
   );
@@ -181,8 +186,8 @@ async function storage(bench: Bench): Promise<void> {
   await bench.observe("the next keeper-0", () =>
     pods.until("it to be Ready", (items) => keeper(items) && items[0]!.metadata.uid !== old.metadata.uid, 60),
   );
-  bench.claim("another pod", pods.named("keeper-0")!.metadata.uid, otherThan(old.metadata.uid));
-  bench.claim("that reads what the one before it wrote", (await read()).trim(), `written by ${old.metadata.uid}`);
+  bench.claim("it is a different pod", pods.named("keeper-0")!.metadata.uid, otherThan(old.metadata.uid));
+  bench.claim("and it reads what the previous one wrote", (await read()).trim(), `written by ${old.metadata.uid}`);
 
   const scale = (replicas: number) => api.patch("StatefulSet", "keeper", namespace, { spec: { replicas } });
   await bench.disturb("scale to 0", async () => {
@@ -190,7 +195,7 @@ async function storage(bench: Bench): Promise<void> {
     await pods.until("keeper-0 to be gone", (items) => items.length === 0, 30);
   });
   bench.claim(
-    "the claim stays, and is the same",
+    "the claim is still there, and still the same",
     [claims.named("data-keeper-0")?.metadata.uid, claims.named("data-keeper-0")?.status.phase],
     [claim?.metadata.uid, "Bound"],
   );
@@ -206,7 +211,7 @@ export default {
   title: "StatefulSet: stable identity and order",
   part: "IV · Workloads",
   hypothesis:
-    "Pods of a StatefulSet are not interchangeable: each has a number, keeps name and DNS entry when it moves to another node under another address, and they come up and go down strictly in order.",
+    "The pods of a StatefulSet are not interchangeable: each has a number, keeps its name and DNS entry when it moves to another node with a new address, and they start and stop strictly in order.",
   needs: ["two-workers"],
   experiment,
 } satisfies Lab;

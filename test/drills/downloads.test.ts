@@ -1,24 +1,23 @@
-/** Downloads that are cut or corrupted on their way: the machines notice, try again, and never run what is not proved. */
+/** Downloads cut or corrupted in transit: the machines notice, retry, and never run a file that fails its checksum. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { Lab } from "../support/cluster";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { clusterFor, type Needs, places } from "../support/needs";
 import { record } from "../support/results";
 
-const at = { stack: "test-downloads", cloud: "test-downloads", port: 5019, network: "10.13" };
+const { network } = places.downloads;
 const mirrorPort = 8099;
-const lab = new Lab(at, "local", { mirror: `http://${at.network}.0.1:${mirrorPort}`, workerCount: 1 });
 
-/** What happens to a file's nth transfer to one machine; nothing where it answers undefined. */
+/** What happens to a file's nth transfer to one machine; undefined leaves it alone. */
 type Fault = (path: string, transfer: number) => "cut" | "corrupted" | undefined;
 let fault: Fault;
 const transfers = new Map<string, number>();
 
 const neverRight: Fault = (path) => (path.endsWith("/kube-apiserver") ? "corrupted" : undefined);
 
-/** The mirror as it is, behind a line that does harm. */
+/** The real mirror, behind a line that does harm. */
 const line = createServer((asked, answer) => {
-  if (!asked.socket.remoteAddress?.includes(`${at.network}.`)) answer.destroy();
+  if (!asked.socket.remoteAddress?.includes(`${network}.`)) answer.destroy();
   else pass(asked, answer);
 });
 
@@ -28,7 +27,7 @@ function pass(asked: IncomingMessage, answer: ServerResponse): void {
   const transfer = (transfers.get(key) ?? 0) + 1;
   transfers.set(key, transfer);
   const harm = fault(path, transfer);
-  const source = request({ host: `${at.network}.0.1`, port: 8080, path }, (file) => {
+  const source = request({ host: `${network}.0.1`, port: 8080, path }, (file) => {
     const length = Number(file.headers["content-length"]);
     let passed = 0;
     answer.writeHead(file.statusCode ?? 502, { "content-length": length });
@@ -50,26 +49,29 @@ function pass(asked: IncomingMessage, answer: ServerResponse): void {
 beforeAll(async () => {
   line.listen(mirrorPort);
   await once(line, "listening");
-  // downloads begin with the machines, so that is when they are harmed for the first time
+  // downloads begin with the machines, so the harm begins there too
   fault = neverRight;
-  await lab.make("up", { args: ["STAGE=machines"] });
 });
+
+afterAll(() => void line.close()); // after the cluster, whose hooks come next: Vitest runs these in reverse
+
+const needs: Needs = {
+  preset: "local",
+  values: { mirror: `http://${network}.0.1:${mirrorPort}`, workerCount: 1 },
+  up: ["STAGE=machines"],
+};
+const cluster = clusterFor("downloads", needs);
 
 beforeEach(() => transfers.clear());
 
-afterAll(async () => {
-  await lab.destroy();
-  line.close();
-});
-
-test("a file that is never right is refused, in words that name it, and does not run", async () => {
-  const output = await lab.make("up", { args: ["STAGE=control-plane"], reject: false });
+it("refuses by name a file whose SHA-256 never matches, and does not run it", async () => {
+  const { all: output } = await cluster.tryMake`up STAGE=control-plane`;
   expect(output).toMatch(/kube-apiserver: three downloads, none with the published SHA-256 [0-9a-f]{64}/);
-  expect((await lab.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
+  expect((await cluster.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
   record("kube-apiserver corrupted in every download", "refused by its SHA-256, `make up` says so and goes on later");
 });
 
-test("`make up` goes on: what is cut once, or corrupted once, is downloaded again", async () => {
+it("downloads again, in the next `make up`, what was cut or corrupted once", async () => {
   const firstTransfer: Record<string, "cut" | "corrupted"> = {
     "kube-apiserver": "cut",
     "kube-scheduler": "corrupted",
@@ -78,19 +80,17 @@ test("`make up` goes on: what is cut once, or corrupted once, is downloaded agai
     "kube-proxy.sha256": "corrupted",
   };
   fault = (path, transfer) => (transfer === 1 ? firstTransfer[path.split("/").pop() ?? ""] : undefined);
-  // what the first test left on the machines is not to be found there
+  // the first test left files on the machines: they have to be downloaded again
   for (const machine of ["controller-0", "worker-0"])
-    await lab.script(machine, "rm -rf /var/lib/kubernetes-from-scratch/releases/dl.k8s.io");
-  await lab.make("up");
-  const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
+    await cluster.ssh(machine, "sudo rm -rf /var/lib/kubernetes-from-scratch/releases/dl.k8s.io");
+  await cluster.make`up`;
+  const nodes = (await cluster.kubectl`get nodes --no-headers`).split("\n");
   expect(nodes.filter((node) => / Ready /.test(node))).toHaveLength(2);
   const count = (name: string): number =>
     Math.max(0, ...[...transfers].flatMap(([key, times]) => (key.endsWith(`/${name}`) ? [times] : [])));
   for (const name of Object.keys(firstTransfer))
     expect(count(name), `${name} was transferred again`).toBeGreaterThan(1);
-  const proved = "cd /var/lib/kubernetes-from-scratch/releases/dl.k8s.io/release/*/bin/linux/*/";
-  const check = `${proved} && for file in kube-apiserver kube-scheduler kubelet; do echo "$(cat $file.sha256) $file"; done | sha256sum -c`;
-  expect(await lab.script("controller-0", check)).toMatch(/kube-apiserver: OK/);
+  expect(await cluster.script("controller-0", "check-releases.sh")).toMatch(/kube-apiserver: OK/);
   record(
     "downloads cut and corrupted in their middle",
     [...transfers.values()].reduce((sum, times) => sum + times - 1, 0) + " transfers repeated, 2 nodes Ready",

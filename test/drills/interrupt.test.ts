@@ -1,38 +1,38 @@
-/** `pulumi up` killed with SIGKILL, engine and all, at ten moments spread over the run; then `make up` must converge. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lab } from "../support/cluster";
+/** `make up` killed with SIGKILL, engine included, at ten moments spread over the run: the next one must converge. */
+import { beforeAll, expect, it } from "vitest";
+import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
 const moments = 10;
-const lab = new Lab({ stack: "test-interrupt", cloud: "test-interrupt", port: 5013, network: "10.6" }, "local");
-/** Lines by which a run says that it has made something. */
+const needs: Needs = { preset: "local", up: false };
+const cluster = clusterFor("interrupt", needs);
+/** How many resources a run has reported as created. */
 const made = (output: string): number => [...output.matchAll(/ created /g)].length;
 let whole: number;
 
 beforeAll(async () => {
-  whole = made(await lab.make("up"));
+  whole = made(await cluster.make`up`);
 });
 
-afterAll(async () => {
-  await lab.destroy();
-});
-
-test.each(Array.from({ length: moments }, (_, index) => index + 1))("killed at moment %i of 10", async (moment) => {
-  await lab.make("down");
-  // by what was made, not by the clock: a run is not equally fast every time
-  const after = Math.round((whole * moment) / (moments + 1));
-  await lab.killAt(lab.start("up"), (output) => made(output) >= after);
-  const start = Date.now();
-  await lab.make("up");
-  const seconds = Math.round((Date.now() - start) / 1000);
-  const nodes = await lab.kubectl("get", "nodes", "--no-headers");
-  expect(nodes.split("\n").filter((line) => / Ready /.test(line))).toHaveLength(3);
-  const machines = (await lab.cloud("status")).split("\n").filter((line) => /^(controller|worker)-/.test(line));
-  expect(machines, "no duplicate").toHaveLength(3);
-  expect(await lab.strays(), "no orphan").toEqual([]);
-  expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
-  record(
-    `\`make up\` killed when ${after} of ${whole} resources were made`,
-    `converged in ${seconds} s, 3 machines, 0 changes after`,
-  );
-});
+it.each(Array.from({ length: moments }, (_, index) => index + 1))(
+  "converges after being killed at moment %i of 10",
+  async (moment) => {
+    await cluster.make`down`;
+    // by resources created, not by the clock: runs differ in speed
+    const after = Math.round((whole * moment) / (moments + 1));
+    await cluster.killAt(cluster.start`up`, (output) => made(output) >= after);
+    const start = Date.now();
+    await cluster.make`up`;
+    const seconds = Math.round((Date.now() - start) / 1000);
+    const nodes = await cluster.kubectl`get nodes --no-headers`;
+    expect(nodes.split("\n").filter((line) => / Ready /.test(line))).toHaveLength(3);
+    const machines = (await cluster.cloud`status`).split("\n").filter((line) => /^(controller|worker)-/.test(line));
+    expect(machines, "no duplicate").toHaveLength(3);
+    expect(await cluster.strays(), "no orphan").toEqual([]);
+    expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
+    record(
+      `\`make up\` killed when ${after} of ${whole} resources were made`,
+      `converged in ${seconds} s, 3 machines, 0 changes after`,
+    );
+  },
+);

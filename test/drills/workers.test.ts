@@ -1,17 +1,10 @@
-/** A pool of workers that grows and shrinks: what one more worker costs, and that it always costs the same. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lab } from "../support/cluster";
+/** A pool of workers that grows and shrinks: what each extra worker costs, and that the cost stays the same. */
+import { expect, it } from "vitest";
+import { clusterFor, type Needs } from "../support/needs";
 import { record } from "../support/results";
 
-const lab = new Lab({ stack: "test-workers", cloud: "test-workers", port: 5018, network: "10.12" }, "local");
-
-beforeAll(async () => {
-  await lab.make("up");
-});
-
-afterAll(async () => {
-  await lab.destroy();
-});
+const needs: Needs = { preset: "local" };
+const cluster = clusterFor("workers", needs);
 
 interface Cost {
   readonly seconds: number;
@@ -19,13 +12,13 @@ interface Cost {
   readonly commands: number;
 }
 
-/** Resizes the pool and tells what `make up` made for it, by its own words. */
+/** Resizes the pool; the cost is counted from the output of `make up`. */
 async function resize(workerCount: number): Promise<Cost> {
-  lab.configure({ workerCount });
+  cluster.configure({ workerCount });
   const start = Date.now();
-  const output = await lab.make("up");
+  const output = await cluster.make`up`;
   const seconds = (Date.now() - start) / 1000;
-  const nodes = (await lab.kubectl("get", "nodes", "--no-headers")).split("\n");
+  const nodes = (await cluster.kubectl`get nodes --no-headers`).split("\n");
   expect(nodes.filter((line) => /^worker-\d+ +Ready /.test(line))).toHaveLength(workerCount);
   return {
     seconds,
@@ -34,7 +27,7 @@ async function resize(workerCount: number): Promise<Cost> {
   };
 }
 
-test("2 -> 3 -> 5 -> 2: every added worker costs the same", async () => {
+it("scales 2 -> 3 -> 5 -> 2, and every added worker costs the same", async () => {
   const one = await resize(3);
   const two = await resize(5);
   const back = await resize(2);
@@ -48,5 +41,5 @@ test("2 -> 3 -> 5 -> 2: every added worker costs the same", async () => {
   record("a worker added, 2 -> 3", each(one));
   record("two workers added, 3 -> 5", each(two));
   record("three workers drained and removed, 5 -> 2", `${back.seconds.toFixed(0)} s`);
-  expect(await lab.make("up")).toMatch(/Resources:\s+\d+ unchanged/);
+  expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
 });

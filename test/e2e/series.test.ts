@@ -1,47 +1,39 @@
-/** The series' own shape: controllers at .11 to .13 of one subnet behind one HAProxy machine. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+/** The shape that the series has: controllers at .11 to .13 of one subnet, behind one HAProxy machine. */
+import { expect, it } from "vitest";
 import { healthy } from "../support/etcd";
-import { failures } from "../support/failures";
-import { Lab } from "../support/cluster";
+import { machineKilled } from "../support/failures";
+import { clusterFor, type Needs } from "../support/needs";
 
-const at = { stack: "test-series", cloud: "test-series", port: 5016, network: "10.9" };
-const lab = new Lab(at, "local", { zones: 1, controlPlaneCount: 3, workerCount: 1, apiEndpoint: "haproxy" });
+const needs: Needs = {
+  preset: "local",
+  values: { zones: 1, controlPlaneCount: 3, workerCount: 1, apiEndpoint: "haproxy" },
+};
+const cluster = clusterFor("series", needs);
+const { network } = cluster.at;
 
-beforeAll(async () => {
-  await lab.make("up");
-});
-
-afterAll(async () => {
-  await lab.destroy();
-});
-
-test("has the series' names and addresses", async () => {
-  await healthy(lab);
-  const addresses = await lab.kubectl(
-    "get",
-    "nodes",
-    "-o",
-    'jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}',
-  );
+it("has the series' names and addresses", async () => {
+  await healthy(cluster);
+  const address = '{.status.addresses[?(@.type=="InternalIP")].address}';
+  const nameAndAddress = `jsonpath={range .items[*]}{.metadata.name} ${address}{"\\n"}{end}`;
+  const addresses = await cluster.kubectl`get nodes -o ${nameAndAddress}`;
   expect(addresses.split("\n").sort()).toEqual([
-    `controller-0 ${at.network}.1.11`,
-    `controller-1 ${at.network}.1.12`,
-    `controller-2 ${at.network}.1.13`,
-    `worker-0 ${at.network}.1.21`,
+    `controller-0 ${network}.1.11`,
+    `controller-1 ${network}.1.12`,
+    `controller-2 ${network}.1.13`,
+    `worker-0 ${network}.1.21`,
   ]);
 });
 
-test("is reached through HAProxy, by the reader and by the nodes", async () => {
-  const balancer = `${at.network}.1.10`;
-  const server = await lab.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}");
+it("is reached through HAProxy, by the reader and by the nodes", async () => {
+  const balancer = `${network}.1.10`;
+  const server = await cluster.kubectl`config view --minify -o jsonpath={.clusters[0].cluster.server}`;
   expect(server).toBe(`https://${balancer}:6443`);
-  expect(await lab.ssh("worker-0", "getent ahostsv4 api.test-series.internal")).toContain(balancer);
+  expect(await cluster.ssh("worker-0", "getent ahostsv4 api.test-series.internal")).toContain(balancer);
 });
 
-test("goes on when a controller dies", async () => {
-  const { run } = failures.find(({ name }) => name.startsWith("a whole control-plane machine")) ?? {};
-  const report = await run?.(lab);
+it("keeps serving when a controller dies", async () => {
+  const report = await machineKilled.run(cluster);
   console.log(JSON.stringify(report));
-  expect(report?.lost).toEqual([]);
-  expect(report?.longestGap).toBeLessThan(20);
+  expect(report.lost).toEqual([]);
+  expect(report.longestGap).toBeLessThan(20);
 });

@@ -1,4 +1,4 @@
-/** The report in a real browser: it fits, asks for nothing, and can be read in the light and in the dark. */
+/** The report in a real browser: it fits, requests nothing, and is readable in light and dark mode. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ function chromium(): void {
   }
 }
 
-/** What the browser says of the page; the script is added for this, the page itself has none. */
+/** What the browser reports about the page; the script is added for this, the page itself has none. */
 interface Seen {
   readonly overflow: number;
   readonly requests: string[];
@@ -52,7 +52,7 @@ function open(html: string, width: number, dark: boolean): Seen {
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
-    // A browser of its own, that asks nothing of its maker.
+    // A separate profile, and no requests to the browser's maker.
     `--user-data-dir=${join(dir, "profile")}`,
     "--no-first-run",
     "--disable-background-networking",
@@ -83,7 +83,7 @@ describe("the labs' report in chromium", () => {
     [1280, false],
     [1280, true],
     [390, false],
-  ])("at %i pixels, dark: %s", (width, dark) => {
+  ])("fits and is readable at %i pixels, dark: %s", (width, dark) => {
     const seen = open(html, width, dark);
     expect(seen.requests).toEqual([]);
     expect(seen.overflow).toBeLessThanOrEqual(0);

@@ -1,4 +1,4 @@
-/** A cluster of the tests' own on a local cloud of its own, driven by the commands that a user types. */
+/** A test's cluster, on its own local cloud, driven by the commands that a user types. */
 import { writeFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa, type ExecaChildProcess } from "execa";
@@ -9,9 +9,10 @@ import { strays } from "../../tools/recover";
 import type { CloudResource } from "../../tools/recover/orphans";
 import { openStack } from "../../tools/stack";
 import { ensureToolchain } from "../../tools/toolchain";
+import { type Template, words } from "./words";
 
-/** Where a test's cluster lives: nothing of it is shared with a running lab. */
-export interface TestLab {
+/** Where a test's cluster lives: it shares nothing with a user's cluster. */
+export interface Place {
   readonly stack: string;
   /** Name of the local cloud. */
   readonly cloud: string;
@@ -21,73 +22,62 @@ export interface TestLab {
   readonly network: string;
 }
 
-/** How a command ended, and what it wrote. */
+/** How a command ended and what it printed. */
 export interface Outcome {
   readonly exitCode: number | undefined;
   readonly stdout: string;
-  /** Standard output and error as they came. */
+  /** Standard output and standard error, interleaved. */
   readonly all: string;
 }
 
-const key = (name: string): string => `kubernetes-from-scratch:${name}`;
+/** A file of test/support/scripts. */
+export const scriptText = (file: string): string => readFileSync(join(__dirname, "scripts", file), "utf8");
 
-export class Lab {
+export class TestCluster {
+  private readonly config: Record<string, unknown>;
   private variables: Record<string, string> = {};
 
   /**
-   * @param preset the stack file that the test's own is made from, such as "local".
-   * @param overrides values by key, without the namespace.
+   * @param preset the stack whose configuration the test starts from, such as "local".
+   * @param values configuration on top of it, as `configure` takes it.
    */
   constructor(
-    readonly at: TestLab,
+    readonly at: Place,
     preset: string,
-    overrides: Record<string, unknown> = {},
+    values: Readonly<Record<string, unknown>> = {},
   ) {
     const file = parse(readFileSync(join(root, `Pulumi.${preset}.yaml`), "utf8")) as {
       config: Record<string, unknown>;
     };
-    const gateway = `http://${at.network}.0.1:8080`;
-    Object.assign(file.config, {
-      [key("vpcCidr")]: `${at.network}.0.0/16`,
-      [key("adminCidr")]: `${at.network}.0.1/32`,
-      [key("awsEndpoint")]: `http://127.0.0.1:${at.port}`,
-      [key("mirror")]: gateway,
-      [key("registryMirror")]: gateway,
+    this.config = file.config;
+    const mirror = `http://${at.network}.0.1:8080`;
+    this.configure({
+      vpcCidr: `${at.network}.0.0/16`,
+      adminCidr: `${at.network}.0.1/32`,
+      awsEndpoint: `http://127.0.0.1:${at.port}`,
+      mirror,
+      registryMirror: mirror,
+      ...values,
     });
-    writeFileSync(this.configFile, stringify(file));
-    this.configure(overrides);
   }
 
-  private get configFile(): string {
-    return join(root, `Pulumi.${this.at.stack}.yaml`);
+  /** Changes the configuration for the next make target: keys without the namespace, undefined removes one. */
+  configure(values: Readonly<Record<string, unknown>>): void {
+    for (const [name, value] of Object.entries(values)) this.config[`kubernetes-from-scratch:${name}`] = value;
   }
 
-  /** Changes values of the stack's configuration; undefined removes a key. */
-  configure(values: Record<string, unknown>): void {
-    const file = parse(readFileSync(this.configFile, "utf8")) as { config: Record<string, unknown> };
-    for (const [name, value] of Object.entries(values)) {
-      if (value === undefined) delete file.config[key(name)];
-      else file.config[key(name)] = value;
-    }
-    writeFileSync(this.configFile, stringify(file));
+  /** Runs a make target for this stack and returns its whole output. @throws unless it exits 0. */
+  async make(...command: Template): Promise<string> {
+    return (await this.succeed("make", this.target(command))).all;
   }
 
-  /** Runs a make target for this stack; fails with its whole output unless `reject` is false. */
-  async make(target: string, options: { args?: string[]; reject?: boolean } = {}): Promise<string> {
-    const result = await this.run("make", [
-      "--no-print-directory",
-      target,
-      `STACK=${this.at.stack}`,
-      ...(options.args ?? []),
-    ]);
-    if (result.exitCode !== 0 && options.reject !== false)
-      throw new Error(`make ${target} ended with ${result.exitCode}:\n${result.all}`);
-    return result.all;
+  async tryMake(...command: Template): Promise<Outcome> {
+    return this.run("make", this.target(command));
   }
 
-  /** Starts a make target in a process group of its own and returns the child, for a test that kills it. */
-  start(target: string, ...args: string[]): ExecaChildProcess {
-    return execa("make", ["--no-print-directory", target, `STACK=${this.at.stack}`, ...args], {
+  /** Starts a make target in its own process group and returns the child, for a test that kills it. */
+  start(...command: Template): ExecaChildProcess {
+    return execa("make", this.target(command), {
       cwd: root,
       env: this.environment(),
       all: true,
@@ -97,7 +87,7 @@ export class Lab {
     });
   }
 
-  /** Kills what `start` made, engine and all, as soon as its output is at that moment. */
+  /** Kills what `start` started, Pulumi's engine included, as soon as the output reaches that moment. */
   async killAt(child: ExecaChildProcess, moment: (output: string) => boolean): Promise<void> {
     let output = "";
     await new Promise<void>((resolve, reject) => {
@@ -105,76 +95,64 @@ export class Lab {
         output += chunk.toString();
         if (moment(output)) resolve();
       });
-      void child.then(() => reject(new Error(`it ended before that moment:\n${output}`)));
+      void child.then(() => reject(new Error(`it exited before that moment:\n${output}`)));
     });
-    await this.kill(child);
-  }
-
-  /** Ends every process of a group that `start` made, and waits until none is left. */
-  async kill(child: ExecaChildProcess): Promise<void> {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     await child;
   }
 
-  async kubectl(...args: string[]): Promise<string> {
-    const result = await this.tryKubectl(...args);
-    if (result.exitCode !== 0) throw new Error(`kubectl ${args.join(" ")}: ${result.all}`);
-    return result.stdout.trim();
+  /** Runs kubectl as the administrator; its standard output, trimmed. @throws unless it exits 0. */
+  async kubectl(...command: Template): Promise<string> {
+    await this.loadEnvironment();
+    return (await this.succeed("kubectl", words(...command))).stdout.trim();
   }
 
-  async tryKubectl(...args: string[]): Promise<Outcome> {
+  async tryKubectl(...command: Template): Promise<Outcome> {
     await this.loadEnvironment();
-    return this.run("kubectl", args);
+    return this.run("kubectl", words(...command));
   }
 
   /** Runs Pulumi as a user does after `eval "$(make -s env)"`; its standard output, trimmed. */
-  async pulumi(...args: string[]): Promise<string> {
+  async pulumi(...command: Template): Promise<string> {
     await this.loadEnvironment();
-    const result = await this.run("pulumi", args);
-    if (result.exitCode !== 0) throw new Error(`pulumi ${args.join(" ")}: ${result.all}`);
-    return result.stdout.trim();
+    return (await this.succeed("pulumi", words(...command))).stdout.trim();
   }
 
   /** Applies manifests given as text. */
   async apply(manifests: string): Promise<void> {
     await this.loadEnvironment();
-    await execa("kubectl", ["apply", "-f", "-"], { cwd: root, env: this.environment(), input: manifests });
+    await this.succeed("kubectl", ["apply", "-f", "-"], manifests);
   }
 
-  /** Runs a command on a machine over SSH with the host key pinned; its standard output, trimmed. */
+  /** Runs a shell command on a machine over SSH with the host key pinned; its standard output, trimmed. */
   async ssh(machine: string, command: string, input?: string): Promise<string> {
-    const result = await this.trySsh(machine, command, input);
-    if (result.exitCode !== 0) throw new Error(`ssh ${machine} ${command}: ${result.all}`);
-    return result.stdout.trim();
+    return (await this.succeed("ssh", this.login(machine, command), input)).stdout.trim();
   }
 
   async trySsh(machine: string, command: string, input?: string): Promise<Outcome> {
-    return this.run("ssh", ["-F", join(stackDir(this.at.stack), "ssh_config"), machine, command], input);
+    return this.run("ssh", this.login(machine, command), input);
   }
 
-  /** Runs a script as a machine's root; it ends at its first fault. */
-  async script(machine: string, text: string): Promise<string> {
-    return this.ssh(machine, "sudo bash -euo pipefail -s", text);
+  /** Runs a file of test/support/scripts as root on a machine; its arguments are words of a shell. */
+  async script(machine: string, file: string, ...args: string[]): Promise<string> {
+    return this.ssh(machine, ["sudo bash -s --", ...args].join(" "), scriptText(file));
   }
 
-  /** Runs the local cloud's command line. */
-  async cloud(...args: string[]): Promise<string> {
-    const result = await this.run("tsx", ["cloud/cli.ts", ...args, "--name", this.at.cloud]);
-    if (result.exitCode !== 0) throw new Error(`cloud ${args.join(" ")}: ${result.all}`);
-    return result.stdout;
+  /** Runs the local cloud's command line; the environment names the cloud. */
+  async cloud(...command: Template): Promise<string> {
+    return (await this.succeed("tsx", ["cloud/cli.ts", ...words(...command)])).stdout;
   }
 
-  /** What exists in the cloud under this stack's tags without being in its state. */
+  /** What carries this stack's tags in the cloud but is not in its state. */
   async strays(): Promise<CloudResource[]> {
     const stack = openStack(this.at.stack);
     return strays(new Pulumi(stack, await ensureToolchain(stack)));
   }
 
-  /** `make down`, and the stack's own configuration file removed. */
-  async destroy(): Promise<string> {
-    const output = await this.make("down");
+  /** `make down`, then removes the stack's configuration file. */
+  async destroy(): Promise<void> {
+    await this.make`down`;
     rmSync(this.configFile, { force: true });
-    return output;
   }
 
   environment(): Record<string, string> {
@@ -186,14 +164,26 @@ export class Lab {
     };
   }
 
-  /** Reads `make env` as a shell would, once. */
+  private get configFile(): string {
+    return join(root, `Pulumi.${this.at.stack}.yaml`);
+  }
+
+  /** Arguments of make; the stack's configuration is written for it. */
+  private target(command: Template): string[] {
+    writeFileSync(this.configFile, stringify({ config: this.config }));
+    const [target = "", ...args] = words(...command);
+    return ["--no-print-directory", target, `STACK=${this.at.stack}`, ...args];
+  }
+
+  private login(machine: string, command: string): string[] {
+    return ["-F", join(stackDir(this.at.stack), "ssh_config"), machine, command];
+  }
+
+  /** Evaluates `make env` in a shell, once. */
   private async loadEnvironment(): Promise<void> {
     if (this.variables["KUBECONFIG"]) return;
-    const { stdout } = await execa(
-      "bash",
-      ["-c", `eval "$(make -s --no-print-directory env STACK=${this.at.stack})" && env -0`],
-      { cwd: root, env: { LAB_CLOUD: this.at.cloud } },
-    );
+    const evaluate = `eval "$(make -s --no-print-directory env STACK=${this.at.stack})" && env -0`;
+    const { stdout } = await this.succeed("bash", ["-c", evaluate]);
     for (const line of stdout.split("\0")) {
       const at = line.indexOf("=");
       if (/^(KUBECONFIG|PULUMI_\w+|PATH)$/.test(line.slice(0, at)))
@@ -201,14 +191,21 @@ export class Lab {
     }
   }
 
-  private async run(command: string, args: string[], input = ""): Promise<Outcome> {
+  private async run(command: string, args: readonly string[], input = ""): Promise<Outcome> {
     const options = { cwd: root, env: this.environment(), all: true, reject: false, input } as const;
     const { exitCode, stdout, all } = await execa(command, args, options);
     return { exitCode, stdout, all: all ?? "" };
   }
+
+  /** Runs a command that has to work. @throws with its whole output unless it exits 0. */
+  private async succeed(command: string, args: readonly string[], input?: string): Promise<Outcome> {
+    const outcome = await this.run(command, args, input);
+    if (outcome.exitCode === 0) return outcome;
+    throw new Error(`${command} ${args.join(" ")} exited with ${outcome.exitCode}:\n${outcome.all}`);
+  }
 }
 
-/** Polls until `probe` returns something else than undefined; fails with what it last saw. */
+/** Polls until `probe` is done. @throws after that many seconds, with what it last saw. */
 export async function eventually<T>(
   what: string,
   seconds: number,
@@ -222,5 +219,5 @@ export async function eventually<T>(
     saw = result.saw;
     await new Promise((resolve) => setTimeout(resolve, 300));
   } while (Date.now() < end);
-  throw new Error(`${what}: not within ${seconds} s; last seen: ${saw}`);
+  throw new Error(`timed out after ${seconds} s waiting for ${what}; last seen: ${saw}`);
 }

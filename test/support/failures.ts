@@ -1,262 +1,215 @@
-/** Failures of a highly available cluster, each as one function: break, watch, mend, and the figures. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+/** Failures of a highly available cluster, one function each: break something, watch, repair it, return the figures. */
 import { expect } from "vitest";
 import { images } from "../../cluster/versions";
 import { etcdctl, healthy, leader, leadBy } from "./etcd";
-import { eventually, type Lab } from "./cluster";
+import { eventually, scriptText, type TestCluster } from "./cluster";
 import { until, whileWriting } from "./writing";
 import type { WriterReport } from "./writer";
 
-/** A failure: what is done to the cluster while the client writes. */
+/** What is done to a cluster while a client writes to it. */
 export interface Failure {
   readonly name: string;
-  /** Whether a majority of the control plane stays: then a client that repeats its requests must notice nothing. */
+  /** Whether a majority of the control plane stays up: a client that retries must then notice nothing. */
   readonly quorum: "kept" | "lost";
-  /** Whether it takes many minutes: then it is left to the drills. */
+  /** Takes many minutes, so it only runs in the drills. */
   readonly long?: boolean;
-  readonly run: (lab: Lab) => Promise<WriterReport>;
+  readonly run: (cluster: TestCluster) => Promise<WriterReport>;
 }
 
 const sleep = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+export const machineKilled: Failure = {
+  name: "a whole control-plane machine killed, then started again",
+  quorum: "kept",
+  run: async (cluster) => {
+    const target = await leader(cluster);
+    return whileWriting(cluster, async (writer) => {
+      await cluster.cloud`kill ${target}`;
+      await until(writer, writer.count + 20);
+      await cluster.cloud`start ${target}`;
+      await healthy(cluster);
+    });
+  },
+};
 
 export const failures: readonly Failure[] = [
   {
     name: "SIGKILL of the etcd leader",
     quorum: "kept",
-    run: async (lab) => {
-      const target = await leader(lab);
-      return whileWriting(lab, async () => {
-        await lab.ssh(target, "sudo systemctl kill --signal=KILL etcd");
-        await healthy(lab);
+    run: async (cluster) => {
+      const target = await leader(cluster);
+      return whileWriting(cluster, async () => {
+        await cluster.ssh(target, "sudo systemctl kill --signal=KILL etcd");
+        await healthy(cluster);
       });
     },
   },
   {
     name: "SIGKILL of an API server",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.ssh("controller-1", "sudo systemctl kill --signal=KILL kube-apiserver");
-        await healthy(lab);
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.ssh("controller-1", "sudo systemctl kill --signal=KILL kube-apiserver");
+        await healthy(cluster);
       }),
   },
-  {
-    name: "a whole control-plane machine killed, then started again",
-    quorum: "kept",
-    run: async (lab) => {
-      const target = await leader(lab);
-      return whileWriting(lab, async (writer) => {
-        await lab.cloud("kill", target);
-        await until(writer, writer.count + 20);
-        await lab.cloud("start", target);
-        await healthy(lab);
-      });
-    },
-  },
+  machineKilled,
   {
     name: "network partition of one control-plane machine",
     quorum: "kept",
-    run: async (lab) => {
-      const target = await leader(lab);
-      return whileWriting(lab, async (writer) => {
-        await lab.cloud("partition", target);
+    run: async (cluster) => {
+      const target = await leader(cluster);
+      return whileWriting(cluster, async (writer) => {
+        await cluster.cloud`partition ${target}`;
         await until(writer, writer.count + 20);
-        await lab.cloud("heal", target);
-        await healthy(lab);
+        await cluster.cloud`heal ${target}`;
+        await healthy(cluster);
       });
     },
   },
   {
     name: "a control-plane machine rebooted",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.cloud("reboot", "controller-0");
-        await healthy(lab);
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.cloud`reboot controller-0`;
+        await healthy(cluster);
       }),
   },
   {
     name: "the disk of one etcd member full",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async (writer) => {
-        await lab.script("controller-2", toFullDisk);
-        await lab.script("controller-0", bigWrites);
-        await eventually("etcd ends for want of space", 120, async () => {
-          const log = await lab.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
-          const saw = await lab.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
+    run: (cluster) =>
+      whileWriting(cluster, async (writer) => {
+        await cluster.script("controller-2", "disk-full.sh");
+        await cluster.script("controller-0", "etcd-fill.sh", etcdctl);
+        await eventually("etcd to exit for lack of space", 120, async () => {
+          const log = await cluster.ssh("controller-2", "sudo journalctl -u etcd --since -3min --no-pager -o cat");
+          const saw = await cluster.ssh("controller-2", "systemctl show -p NRestarts --value etcd");
           return Number(saw) > 0 && log.includes("no space left on device") ? { done: undefined } : { saw };
         });
         await until(writer, writer.count + 40);
-        await lab.script("controller-2", "mount -o remount,size=1g /var/lib/etcd.small");
-        await healthy(lab);
-        await lab.script("controller-2", fromFullDisk);
-        await healthy(lab);
-        await lab.script("controller-0", giveSpaceBack);
+        await cluster.ssh("controller-2", "sudo mount -o remount,size=1g /var/lib/etcd.small");
+        await healthy(cluster);
+        await cluster.script("controller-2", "disk-back.sh");
+        await healthy(cluster);
+        await cluster.script("controller-0", "etcd-compact.sh", etcdctl);
       }),
   },
   {
     name: "the clock of one control-plane machine five minutes ahead",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async (writer) => {
+    run: (cluster) =>
+      whileWriting(cluster, async (writer) => {
         const machine = "controller-1";
-        await lab.ssh(machine, "sudo install -m 0755 /dev/stdin /usr/local/bin/clock-offset.py", clockOffset);
-        await lab.script(machine, clockAhead(300));
-        await healthy(lab);
-        expect(await clockOf(lab, machine)).toBeCloseTo(300, -1);
-        await eventually("etcd finds the clocks of its other members behind", 120, async () => {
-          const log = await lab.ssh(machine, "sudo journalctl -u etcd -n 2000 --no-pager -o cat");
+        const clockOffset = scriptText("clock-offset.py");
+        await cluster.ssh(machine, "sudo install -m 0755 /dev/stdin /usr/local/bin/clock-offset.py", clockOffset);
+        await cluster.script(machine, "clock-ahead.sh", "300");
+        await healthy(cluster);
+        expect(await clockOf(cluster, machine)).toBeCloseTo(300, -1);
+        await eventually("etcd to notice that the other clocks are behind", 120, async () => {
+          const log = await cluster.ssh(machine, "sudo journalctl -u etcd -n 2000 --no-pager -o cat");
           return log.includes("high clock drift") ? { done: undefined } : { saw: log.slice(-300) };
         });
         await until(writer, writer.count + 40);
-        await lab.script(machine, clockRight);
-        await healthy(lab);
-        expect(await clockOf(lab, machine)).toBeCloseTo(0, -1);
+        await cluster.script(machine, "clock-right.sh");
+        await healthy(cluster);
+        expect(await clockOf(cluster, machine)).toBeCloseTo(0, -1);
       }),
   },
   {
     name: "a worker lost for good: its pods move, `make up` replaces it",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.apply(JSON.stringify(movingPods));
-        await lab.kubectl("wait", "--for=condition=Available", "deployment/moving", "--timeout=90s");
-        expect(await podsOn(lab, "worker-1"), "one runs on the worker that goes").not.toBe(0);
-        await lab.cloud("terminate", "worker-1");
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.apply(JSON.stringify(movingPods));
+        await cluster.kubectl`wait --for=condition=Available deployment/moving --timeout=90s`;
+        expect(await podsOn(cluster, "worker-1"), "a pod runs on the worker that goes").not.toBe(0);
+        await cluster.cloud`terminate worker-1`;
         const start = Date.now();
-        await eventually("both pods run on worker-0", 240, async () => {
-          const there = await podsOn(lab, "worker-0");
+        await eventually("both pods to run on worker-0", 240, async () => {
+          const there = await podsOn(cluster, "worker-0");
           return there === 2 ? { done: undefined } : { saw: `${there} of 2` };
         });
-        console.log(`the pods of a lost worker run elsewhere after ${Math.round((Date.now() - start) / 1000)} s`);
-        await lab.make("up");
-        await lab.kubectl("wait", "--for=condition=Ready", "node/worker-1", "--timeout=30s");
-        await lab.kubectl("delete", "deployment", "moving");
+        console.log(`pods of a lost worker run elsewhere after ${Math.round((Date.now() - start) / 1000)} s`);
+        await cluster.make`up`;
+        await cluster.kubectl`wait --for=condition=Ready node/worker-1 --timeout=30s`;
+        await cluster.kubectl`delete deployment moving`;
       }),
   },
   {
     name: "a control-plane machine lost for good, replaced by `make up`",
     quorum: "kept",
-    run: (lab) =>
-      whileWriting(lab, async () => {
-        await lab.cloud("terminate", "controller-1");
-        await lab.make("up");
-        await healthy(lab);
+    run: (cluster) =>
+      whileWriting(cluster, async () => {
+        await cluster.cloud`terminate controller-1`;
+        await cluster.make`up`;
+        await healthy(cluster);
       }),
   },
   {
     name: "two of three control-plane machines killed, then started again",
     quorum: "lost",
-    run: (lab) =>
-      whileWriting(lab, async (writer) => {
-        await Promise.all(["controller-1", "controller-2"].map((name) => lab.cloud("kill", name)));
+    run: (cluster) =>
+      whileWriting(cluster, async (writer) => {
+        await Promise.all(["controller-1", "controller-2"].map((name) => cluster.cloud`kill ${name}`));
         await sleep(5);
         const stalled = writer.count;
         await sleep(8);
         expect(writer.count, "writes stop without a quorum").toBe(stalled);
-        const why = await lab.trySsh(
+        const why = await cluster.trySsh(
           "controller-0",
           `${etcdctl} get /registry/namespaces/default --command-timeout=3s 2>&1`,
         );
         expect(why.exitCode).not.toBe(0);
         expect(why.all).toMatch(/deadline exceeded|no leader/i);
-        await Promise.all(["controller-1", "controller-2"].map((name) => lab.cloud("start", name)));
-        await healthy(lab);
+        await Promise.all(["controller-1", "controller-2"].map((name) => cluster.cloud`start ${name}`));
+        await healthy(cluster);
       }),
   },
   {
     name: "two of three control-plane machines lost for good: `make up` refuses, a snapshot brings the cluster back",
     quorum: "lost",
     long: true,
-    run: async (lab) => {
+    run: async (cluster) => {
       // a write was acknowledged by two of three; the leader is always one of them
-      await leadBy(lab, "controller-0");
-      return whileWriting(lab, async () => {
+      await leadBy(cluster, "controller-0");
+      return whileWriting(cluster, async () => {
         const lost = ["controller-1", "controller-2"];
-        await Promise.all(lost.map((name) => lab.cloud("terminate", name)));
-        const refusal = await lab.make("up", { reject: false });
-        expect(refusal).toContain("no etcd cluster is formed");
-        expect(refusal).toContain("restore-etcd.sh");
-        const snapshot = await lab.ssh(
+        await Promise.all(lost.map((name) => cluster.cloud`terminate ${name}`));
+        const refusal = await cluster.tryMake`up`;
+        expect(refusal.all).toContain("no etcd cluster is formed");
+        expect(refusal.all).toContain("restore-etcd.sh");
+        const snapshot = await cluster.ssh(
           "controller-0",
           `${etcdctl} snapshot save /run/snapshot.db >/dev/null 2>&1 && sudo gzip -c /run/snapshot.db | base64`,
         );
         const machines = ["controller-0", ...lost];
-        const address = (index: number): string => `${lab.at.network}.${index + 1}.${11 + index}`;
-        const cluster = machines.map((name, index) => `${name}=${address(index)}`).join(",");
+        const address = (index: number): string => `${cluster.at.network}.${index + 1}.${11 + index}`;
+        const members = machines.map((name, index) => `${name}=${address(index)}`).join(",");
         for (const [index, name] of machines.entries()) {
-          await lab.ssh(name, "base64 -d | gunzip | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
-          await lab.script(
-            name,
-            `/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db ${name} ${address(index)} ${lab.at.stack} ${cluster} && rm /run/snapshot.db`,
-          );
+          await cluster.ssh(name, "base64 -d | gunzip | sudo install -m 0600 /dev/stdin /run/snapshot.db", snapshot);
+          const restore = "/usr/local/lib/kubernetes-from-scratch/restore-etcd.sh /run/snapshot.db";
+          await cluster.ssh(name, `sudo ${restore} ${name} ${address(index)} ${cluster.at.stack} ${members}`);
+          await cluster.ssh(name, "sudo rm /run/snapshot.db");
         }
-        for (const name of machines) await lab.script(name, "systemctl start --no-block etcd");
-        await lab.script("controller-0", "systemctl start kube-apiserver kube-controller-manager kube-scheduler");
-        await lab.make("up");
-        await healthy(lab);
+        for (const name of machines) await cluster.ssh(name, "sudo systemctl start --no-block etcd");
+        await cluster.ssh("controller-0", "sudo systemctl start kube-apiserver kube-controller-manager kube-scheduler");
+        await cluster.make`up`;
+        await healthy(cluster);
       });
     },
   },
 ];
 
-/** etcd's data on a full disk. It moves while etcd is stopped, here and back: a member must not forget what it wrote. */
-const toFullDisk = `
-systemctl stop etcd
-mkdir /var/lib/etcd.small
-mount -t tmpfs -o size=$(($(du -sm /var/lib/etcd | cut -f 1) + 4))m,mode=0700 small /var/lib/etcd.small
-cp -a /var/lib/etcd/. /var/lib/etcd.small/
-cat /dev/zero 2>/dev/null >/var/lib/etcd.small/fill || true
-mount --bind /var/lib/etcd.small /var/lib/etcd
-systemctl start --no-block etcd`;
-/** More than etcd has made room for ahead, in its log and in its database: 80 MB. */
-const bigWrites = `
-head -c 750000 /dev/urandom | base64 -w 0 >/run/big
-for n in $(seq 80); do ${etcdctl} put "drill/big-$n" </run/big >/dev/null; done
-${etcdctl} del --prefix drill/ >/dev/null
-rm /run/big`;
-/** Forgets what was written and deleted, in all members. */
-const giveSpaceBack = `
-revision=$(${etcdctl} get / -w json | sed 's/.*"revision":\\([0-9]*\\).*/\\1/')
-${etcdctl} compact --physical "$revision"
-${etcdctl} defrag --cluster`;
-const fromFullDisk = `
-systemctl stop etcd
-umount /var/lib/etcd
-rm -rf /var/lib/etcd/member
-cp -a /var/lib/etcd.small/member /var/lib/etcd/
-umount /var/lib/etcd.small
-rmdir /var/lib/etcd.small
-systemctl start etcd`;
-
-const clockOffset = readFileSync(join(__dirname, "clock-offset.py"), "utf8");
-const clockUnits = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-/** Sets the clock of the control plane's programs off; a container has no clock of its own. */
-const clockAhead = (seconds: number): string =>
-  clockUnits
-    .map((unit) => {
-      const commandLine = `$(sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/${unit}.service | sed 's/^ExecStart=//')`;
-      return `mkdir -p /run/systemd/system/${unit}.service.d
-printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/python3 /usr/local/bin/clock-offset.py ${seconds} %s\\n' "${commandLine}" >/run/systemd/system/${unit}.service.d/clock.conf`;
-    })
-    .concat("systemctl daemon-reload", `systemctl restart ${clockUnits.join(" ")}`)
-    .join("\n");
-const clockRight = [
-  ...clockUnits.map((unit) => `rm -r /run/systemd/system/${unit}.service.d`),
-  "systemctl daemon-reload",
-  `systemctl restart ${clockUnits.join(" ")}`,
-].join("\n");
-
-/** Seconds by which the API server of a machine is ahead, as it dates its answers. */
-async function clockOf(lab: Lab, machine: string): Promise<number> {
-  const headers = await lab.ssh(machine, "curl -sk -D - -o /dev/null https://127.0.0.1:6443/livez");
+/** Seconds by which a machine's API server is ahead, by the date in its responses. */
+async function clockOf(cluster: TestCluster, machine: string): Promise<number> {
+  const headers = await cluster.ssh(machine, "curl -sk -D - -o /dev/null https://127.0.0.1:6443/livez");
   const date = /^date: (.*)$/im.exec(headers)?.[1] ?? "";
   return (Date.parse(date) - Date.now()) / 1000;
 }
 
-/** Two pods, one a worker, that leave a node soon after it fell silent. */
+/** Two pods, one per worker, that leave a node soon after it goes silent. */
 const movingPods = {
   apiVersion: "apps/v1",
   kind: "Deployment",
@@ -288,14 +241,14 @@ const movingPods = {
   },
 };
 
-/** How many of those pods are ready on a node, and not about to go. */
-async function podsOn(lab: Lab, node: string): Promise<number> {
+/** How many of those pods are ready on a node and not being deleted. */
+async function podsOn(cluster: TestCluster, node: string): Promise<number> {
   type Pod = {
     metadata: { deletionTimestamp?: string };
     spec: { nodeName?: string };
     status: { conditions?: { type: string; status: string }[] };
   };
-  const { items } = JSON.parse(await lab.kubectl("get", "pods", "-l", "app=moving", "-o", "json")) as { items: Pod[] };
+  const { items } = JSON.parse(await cluster.kubectl`get pods -l app=moving -o json`) as { items: Pod[] };
   return items.filter(
     ({ metadata, spec, status }) =>
       metadata.deletionTimestamp === undefined &&

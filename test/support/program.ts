@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { readProjectFile } from "../../tools/project-file";
 import { completeConfig } from "../../cluster/config/complete";
 
 export interface Harness {
@@ -77,7 +78,7 @@ export function runProgram(
   options: { readonly preview?: boolean; readonly secretKeys?: readonly string[] } = {},
 ): Promise<Run> {
   const argument = JSON.stringify({
-    values: completeConfig({ adminCidr: "203.0.113.7/32", ...values }),
+    values: completeConfig(readProjectFile(), { adminCidr: "203.0.113.7/32", ...values }),
     secretKeys: options.secretKeys ?? [],
     preview: options.preview ?? false,
   } satisfies Harness);

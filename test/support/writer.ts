@@ -1,4 +1,4 @@
-/** A client that writes and reads through the API endpoint all the time, and afterwards counts what it was promised. */
+/** A client that keeps writing and reading through the API endpoint, then looks for every acknowledged write. */
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { parse } from "yaml";
@@ -9,13 +9,13 @@ export interface WriterReport {
   readonly acknowledged: number;
   /** Acknowledged writes that a later read did not find. */
   readonly lost: readonly string[];
-  /** Single attempts that failed: refused, timed out, 5xx. A client with normal retries repeats them. */
+  /** Single attempts that failed: refused, timed out, 5xx. A normal client retries them. */
   readonly failedAttempts: number;
-  /** Requests that failed even after being repeated for `patience` seconds. */
+  /** Requests that still failed after `patience` seconds of retries. */
   readonly givenUp: number;
-  /** Longest time between two successes, in seconds, and when it began. */
+  /** Longest time between two successes, in seconds. */
   readonly longestGap: number;
-  /** The distinct faults that attempts met. */
+  /** The distinct errors that attempts met. */
   readonly faults: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export class Writer {
   /**
    * @param kubeconfig path of an administrator's kubeconfig with embedded certificates.
    * @param namespace an existing namespace for the ConfigMaps that are written.
-   * @param patience seconds for which one request is repeated before it counts as given up.
+   * @param patience seconds for which a request is retried before it counts as given up.
    */
   constructor(
     kubeconfig: string,
@@ -81,7 +81,7 @@ export class Writer {
     return this.acknowledged.length;
   }
 
-  /** Ends the writing, reads everything back and reports. */
+  /** Stops writing, reads everything back and reports. */
   async stop(): Promise<WriterReport> {
     this.running = false;
     await this.loop;
@@ -107,7 +107,7 @@ export class Writer {
     }
   }
 
-  /** Repeats one request until it succeeds; a write that turns out to exist already was made by an earlier attempt. */
+  /** Retries a request until it succeeds; a write that already exists was made by an earlier attempt. */
   private async persist(method: string, path: string, body?: string): Promise<boolean> {
     const end = Date.now() + this.patience * 1000;
     do {
@@ -141,7 +141,7 @@ export class Writer {
         );
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
-    throw new Error("the API did not answer a list after the writing had ended");
+    throw new Error("the API could not list the writes after the client had stopped");
   }
 
   private attempt(

@@ -5,16 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatFaults, parseConfig } from "../../../cluster/config";
-import { completeConfig, projectFile } from "../../../cluster/config/complete";
+import { completeConfig } from "../../../cluster/config/complete";
 import { fields } from "../../../cluster/config/fields";
 import { readSshKey } from "../../../lib/ssh-key";
+import { readProjectFile } from "../../../tools/project-file";
 
+const project = readProjectFile();
 const good = { adminCidr: "203.0.113.7/32" };
 const key32 = Buffer.alloc(32, 7).toString("base64");
 
 /** Faults of a configuration as "key: problem remedy". */
 function faults(values: Record<string, unknown>, stack = "dev", secretKeys: string[] = ["encryptionKey"]): string[] {
-  const result = parseConfig(completeConfig({ ...good, ...values }), { stack, secretKeys, readSshKey });
+  const result = parseConfig(completeConfig(project, { ...good, ...values }), { stack, secretKeys, readSshKey });
   return "faults" in result ? result.faults.map(({ key, problem, remedy }) => `${key}: ${problem} ${remedy}`) : [];
 }
 
@@ -36,7 +38,7 @@ describe("a configuration that is good", () => {
 
   it("gives one control-plane node an Elastic IP and three a load balancer", () => {
     const endpoint = (values: Record<string, unknown>) => {
-      const result = parseConfig(completeConfig({ ...good, ...values }), { stack: "dev", readSshKey });
+      const result = parseConfig(completeConfig(project, { ...good, ...values }), { stack: "dev", readSshKey });
       return "config" in result ? result.config.apiEndpoint : result.faults;
     };
     expect(endpoint({})).toBe("elastic-ip");
@@ -102,7 +104,11 @@ describe("a configuration with a fault", () => {
     ["another etcd", { etcdVersion: "v3.5.21" }, /^etcdVersion: is outside v3\.6\.x/],
     ["a region that does not exist", { region: "ap-southeast-11" }, /^region: is not an AWS region.*Did you mean/],
     ["a region in another partition", { region: "cn-north-1" }, /^region: .*partition/],
-    ["an instance type that does not exist", { workerInstanceType: "medium" }, /^workerInstanceType: is not an instance type/],
+    [
+      "an instance type that does not exist",
+      { workerInstanceType: "medium" },
+      /^workerInstanceType: is not an instance type/,
+    ],
     ["an architecture without an image", { workerInstanceType: "mac2.metal" }, /^workerInstanceType: .*amd64 or arm64/],
     ["too little memory", { controlPlaneInstanceType: "t3.micro" }, /^controlPlaneInstanceType: .*2 GiB/],
     ["too few CPUs", { workerInstanceType: "m6g.medium" }, /^workerInstanceType: has fewer than 2 vCPUs/],
@@ -125,7 +131,11 @@ describe("a configuration with a fault", () => {
     ["an epoch before the first", { certificateEpoch: -1 }, /^certificateEpoch: /],
     ["a stage that does not exist", { stage: "worker" }, /^stage: .*Did you mean workers\?/],
     ["a proxy mode that is gone", { kubeProxyMode: "ipvs" }, /^kubeProxyMode: .*iptables, nftables/],
-    ["a reservation of something else", { kubeReserved: { mem: "1Gi" } }, /^kubeReserved: has the key "mem", which cannot be reserved/],
+    [
+      "a reservation of something else",
+      { kubeReserved: { mem: "1Gi" } },
+      /^kubeReserved: has the key "mem", which cannot be reserved/,
+    ],
     ["a reservation that is not a quantity", { kubeReserved: { memory: "a lot" } }, /^kubeReserved: .*256Mi/],
     [
       "reservations of all memory",
@@ -150,7 +160,11 @@ describe("a configuration with a fault", () => {
       { apiServerArgs: { "enable-admission-plugins": "PodNodeSelector" } },
       /NodeRestriction,PodNodeSelector/,
     ],
-    ["a label reserved for Kubernetes", { nodeLabels: { "node-role.kubernetes.io/x": "" } }, /^nodeLabels: .*reserved for Kubernetes/],
+    [
+      "a label reserved for Kubernetes",
+      { nodeLabels: { "node-role.kubernetes.io/x": "" } },
+      /^nodeLabels: .*reserved for Kubernetes/,
+    ],
     ["a label that is not valid", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
     ["a mirror that is not a URL", { mirror: "mirror.example.org" }, /^mirror: is not the base of an http/],
     ["a registry by another protocol", { registryMirror: "oci://example.org" }, /^registryMirror: /],
@@ -184,13 +198,16 @@ describe("a configuration with a fault", () => {
   });
 
   it("never shows a secret", () => {
-    const result = parseConfig(completeConfig({ ...good, encryptionKey: "hunter2" }), { stack: "dev", readSshKey });
+    const result = parseConfig(completeConfig(project, { ...good, encryptionKey: "hunter2" }), {
+      stack: "dev",
+      readSshKey,
+    });
     expect(JSON.stringify(result)).not.toContain("hunter2");
     expect(JSON.stringify(result)).toContain("plain text");
   });
 
   it("reads as key, value, problem and remedy", () => {
-    const result = parseConfig(completeConfig({ ...good, controlPlaneCount: 2, encryptionKey: "x" }), {
+    const result = parseConfig(completeConfig(project, { ...good, controlPlaneCount: 2, encryptionKey: "x" }), {
       stack: "dev",
       readSshKey,
     });
@@ -218,7 +235,7 @@ describe("the user's SSH key", () => {
   afterAll(() => rmSync(dir, { recursive: true }));
 
   it.each(["ed25519", "rsa"])("is taken when it is %s", (name) => {
-    const result = parseConfig(completeConfig({ ...good, sshPrivateKeyFile: file(name) }), {
+    const result = parseConfig(completeConfig(project, { ...good, sshPrivateKeyFile: file(name) }), {
       stack: "dev",
       readSshKey,
     });
@@ -242,8 +259,8 @@ describe("the user's SSH key", () => {
 
 describe("Pulumi.yaml", () => {
   it("describes every key that the program reads, in its order, and no other", () => {
-    expect(Object.keys(projectFile().config).sort()).toEqual(Object.keys(fields).sort());
-    for (const entry of Object.values(projectFile().config)) expect(entry.description).toMatch(/\.$/);
+    expect(Object.keys(project.config).sort()).toEqual(Object.keys(fields).sort());
+    for (const entry of Object.values(project.config)) expect(entry.description).toMatch(/\.$/);
   });
   it.each(["dev", "ha", "series", "local", "local-ha"])(
     "has a good preset %s, but for the administrator's own address",

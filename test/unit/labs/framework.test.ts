@@ -1,3 +1,4 @@
+/** The framework of the labs: claims, waits, the timeline, states, API paths and the journal. */
 import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { spans, Timeline } from "../../../labs/framework/timeline";
 import { until, WaitError } from "../../../labs/framework/wait";
 
 describe("a claim", () => {
-  it("holds where observed and predicted are equal as JSON", () => {
+  it("holds if observed and predicted are equal as JSON", () => {
     expect(judge("same", { a: [1, undefined] }, { a: [1, null] } as never).holds).toBe(true);
     expect(judge("gone", undefined, undefined)).toEqual({ text: "gone", predicted: null, observed: null, holds: true });
     expect(judge("other", ["a"], ["b"]).holds).toBe(false);
@@ -42,17 +43,17 @@ describe("a wait", () => {
       ),
     ).resolves.toBe(3);
   });
-  it("is bounded, and says what it last saw", async () => {
+  it("has a time limit, and reports what it last saw", async () => {
     const wait = until(
       "a pod",
       () => Promise.resolve({ phase: "Pending" }),
       () => false,
       { within: 0.02, every: 5 },
     );
-    await expect(wait).rejects.toThrow('waited 0.02 s for a pod; last seen: {"phase":"Pending"}');
+    await expect(wait).rejects.toThrow('timed out after 0.02 s waiting for a pod; last seen: {"phase":"Pending"}');
     await expect(wait).rejects.toBeInstanceOf(WaitError);
   });
-  it("takes an error for something seen, not for the end", async () => {
+  it("treats an error as something seen, not as the end", async () => {
     const wait = until(
       "the API",
       () => Promise.reject(new Error("connection refused")),
@@ -61,7 +62,7 @@ describe("a wait", () => {
     );
     await expect(wait).rejects.toThrow("last seen: error: connection refused");
   });
-  it("ends at once with the reason of an interruption", async () => {
+  it("ends at once, with the reason, when it is interrupted", async () => {
     const stop = new AbortController();
     const wait = until(
       "never",
@@ -75,7 +76,7 @@ describe("a wait", () => {
 });
 
 describe("a timeline", () => {
-  it("notes a state once, and spans lead to the next change or the end", () => {
+  it("records a state once, and spans last until the next change or the end", () => {
     const timeline = new Timeline();
     timeline.change("Pod a", "Pending");
     timeline.change("Pod a", "Pending");
@@ -105,14 +106,14 @@ describe("a timeline", () => {
       }),
     );
   });
-  it("notes a step that fails as well", async () => {
+  it("records a step even if it fails", async () => {
     const timeline = new Timeline();
     await expect(timeline.step("observe", "nothing", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
     expect(timeline.steps).toMatchObject([{ phase: "observe", title: "nothing", ok: false }]);
   });
 });
 
-describe("states in a word", () => {
+describe("the state of an object in a word", () => {
   const pod = (status: object, metadata: object = {}) => stateOf("Pod", { metadata, spec: {}, status } as never);
   it.each([
     ["Ready", pod({ phase: "Running", conditions: [{ type: "Ready", status: "True" }] })],
@@ -131,7 +132,7 @@ describe("states in a word", () => {
   ])("%s", (word, state) => expect(state).toBe(word));
 });
 
-describe("paths of the API", () => {
+describe("the path in the API", () => {
   it.each([
     ["/api/v1/namespaces/a/pods/b/binding", pathOf("Pod", "a", "b", "binding")],
     ["/apis/apps/v1/namespaces/a/deployments", pathOf("Deployment", "a")],
@@ -142,7 +143,7 @@ describe("paths of the API", () => {
 
 describe("the journal", () => {
   const undo = (title: string): Undo => ({ kind: "command", title, node: "worker-0", command: "true" });
-  it("survives its process, gives the newest first, and leaves no file when it is empty", () => {
+  it("outlives its process, returns the newest entry first, and leaves no file once it is empty", () => {
     const file = join(mkdtempSync(join(tmpdir(), "kfs-journal-")), "deep", "journal.json");
     new Journal(file).add(undo("one"));
     new Journal(file).add(undo("two"));

@@ -1,3 +1,4 @@
+/** The labs themselves: all are listed, explained, and made of known kinds and images. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -6,7 +7,7 @@ import { type Kind, kinds } from "../../../labs/framework/kinds";
 import { adopt, labLabel, labsDir, readManifests } from "../../../labs/framework/manifests";
 import { labImages } from "../../../labs/images";
 
-/** Files of a lab that are no objects of the API. */
+/** Files of a lab that are not API objects. */
 const configuration = ["second-scheduler.yaml"];
 const folders = readdirSync(labsDir, { withFileTypes: true })
   .filter(({ name }) => name !== "framework" && existsSync(join(labsDir, name, "lab.ts")))
@@ -26,13 +27,19 @@ describe("the labs", () => {
 });
 
 describe.each(labs.map((lab) => [lab.name, lab] as const))("%s", (name) => {
-  it("is explained: hypothesis, what to watch, the commands by hand, why, and where to read on", () => {
+  it("has a README with the hypothesis, what to watch, the commands by hand, the reasons, and further reading", () => {
     const text = readFileSync(join(labsDir, name, "README.md"), "utf8");
-    for (const part of ["**Hypothesis.**", "## What to watch", "## By hand", "## Why it is so", "## Read on"])
+    for (const part of [
+      "**Hypothesis.**",
+      "## What to watch",
+      "## By hand",
+      "## Why it works this way",
+      "## Further reading",
+    ])
       expect(text).toContain(part);
     expect(text).toMatch(/\]\(https:\/\/kubernetes\.io\/docs\//);
   });
-  it.each(manifestsOf(name))("manifest %s holds objects that the labs know, with known images", (file) => {
+  it.each(manifestsOf(name))("has only known kinds and images in manifest %s", (file) => {
     for (const object of readManifests(name, file)) {
       expect(object.apiVersion).toBe(kinds[object.kind as Kind].apiVersion);
       const text = JSON.stringify(object);
@@ -56,7 +63,7 @@ describe("an object of a lab", () => {
     );
     expect(made.metadata).toEqual({ name: "a", namespace: "lab-dns", labels: { [labLabel]: "dns", x: "y" } });
   });
-  it("gets no namespace where its kind has none", () => {
+  it("gets no namespace if its kind is not namespaced", () => {
     expect(
       adopt({ apiVersion: "v1", kind: "Namespace", metadata: { name: "a" } }, "dns", "lab-dns").metadata,
     ).not.toHaveProperty("namespace");

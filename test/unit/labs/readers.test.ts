@@ -1,3 +1,4 @@
+/** What labs read back from text: kube-proxy's rules, the scheduler's log, etcd's values, quantities, nslookup, SSH. */
 import { describe, expect, it } from "vitest";
 import { etcdctl, printable, registryKey, storedType } from "../../../labs/framework/etcd";
 import { addressesIn } from "../../../labs/framework/lookup";
@@ -42,7 +43,7 @@ const nftables = `table ip kube-proxy {
 }
 `;
 
-const nftablesByLot = `table ip kube-proxy {
+const nftablesAtRandom = `table ip kube-proxy {
 	map service-ips {
 		type ipv4_addr . inet_proto . inet_service : verdict
 		comment "ClusterIP, ExternalIP and LoadBalancer IP traffic"
@@ -63,7 +64,7 @@ const nftablesByLot = `table ip kube-proxy {
 describe("kube-proxy's rules", () => {
   it.each([
     ["iptables", iptables],
-    ["nftables", nftablesByLot],
+    ["nftables", nftablesAtRandom],
     ["nftables with session affinity", nftables],
   ])("lead from the Service's address to its endpoints in mode %s", (_mode, rules) => {
     expect(endpointsOf(rules, "10.32.0.77", 80)).toEqual(["10.200.0.5:8080", "10.200.1.6:8080"]);
@@ -86,7 +87,7 @@ I1123 22:00:00.1 1 default_binder.go:53] "Attempting to bind pod to node" pod="n
       byPlugin: { NodeResourcesFit: { "worker-0": 77, "worker-1": 98 } },
     });
   });
-  it("adds up what the plugins gave each node", () => {
+  it("adds up the plugins' scores for each node", () => {
     const byPlugin = { Fit: { a: 77, b: 98 }, Taints: { a: 300, b: 300 } };
     expect(sumsOf({ final: {}, byPlugin })).toEqual({ a: 377, b: 398 });
   });
@@ -96,7 +97,7 @@ I1123 22:00:00.1 1 default_binder.go:53] "Attempting to bind pod to node" pod="n
 });
 
 describe("etcd", () => {
-  it("reads group, version and kind from a stored value, also where a length takes two bytes", () => {
+  it("reads group, version and kind from a stored value, even if a length takes two bytes", () => {
     const kind = "K".repeat(200);
     const meta = Buffer.concat([
       Buffer.from([0x0a, 7]),
@@ -108,13 +109,13 @@ describe("etcd", () => {
     const value = Buffer.concat([Buffer.from("k8s\0"), Buffer.from([0x0a]), length, meta, Buffer.from([0x12, 0])]);
     expect(storedType(value)).toEqual({ apiVersion: "apps/v1", kind });
   });
-  it("says what it found where a value is of another form", () => {
+  it("reports what it found if a value has a different form", () => {
     expect(() => storedType(Buffer.from("k8s:enc:secretbox:v1:key1:"))).toThrow("k8s:enc:secr");
   });
   it("shows bytes as a hex dump's right column does", () => {
     expect(printable(Buffer.from([0, 0x41, 0xff, 0x7e, 0x0a]))).toBe(".A.~.");
   });
-  it("makes keys and commands as a reader types them", () => {
+  it("forms keys and commands as a reader would type them", () => {
     expect(registryKey("secrets", "default", "a")).toBe("/registry/secrets/default/a");
     expect(etcdctl("member list")).toBe(
       "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem member list",
@@ -135,7 +136,7 @@ describe("quantities", () => {
     ["1024", 1],
     ["1M", 977],
   ])("%s of memory is %i Ki", (text, value) => expect(kibibytes(text)).toBe(value));
-  it("refuses what is none", () => expect(() => millicores("two")).toThrow('"two" is no quantity'));
+  it("rejects anything else", () => expect(() => millicores("two")).toThrow('"two" is not a quantity'));
   it("sums the requests of a node's living pods", () => {
     const pod = (node: string, phase: string, cpu: string) => ({
       spec: { nodeName: node, containers: [{ resources: { requests: { cpu, memory: "1Mi" } } }, {}] },
@@ -157,7 +158,7 @@ describe("nslookup", () => {
       "Server:\t\t10.32.0.10\nAddress:\t10.32.0.10:53\n\nName:\tdb.ns.svc.cluster.local\nAddress: 10.200.1.9\nName:\tdb.ns.svc.cluster.local\nAddress: 10.200.0.7\n";
     expect(addressesIn(output)).toEqual(["10.200.0.7", "10.200.1.9"]);
   });
-  it("finds none in a refusal", () => {
+  it("finds no address in a refusal", () => {
     expect(addressesIn("Server:\t10.32.0.10\nAddress:\t10.32.0.10:53\n\n** server can't find x: NXDOMAIN\n")).toEqual(
       [],
     );
@@ -165,7 +166,7 @@ describe("nslookup", () => {
 });
 
 describe("an SSH configuration", () => {
-  it("names the machines of the cluster, and no patterns", () => {
+  it("yields the machines of the cluster, without patterns", () => {
     expect(
       hostsOf("Host controller-0\n  User admin\nHost worker-0 worker-1\nHost balancer\nHost *\n  Port 22\n"),
     ).toEqual(["controller-0", "worker-0", "worker-1"]);

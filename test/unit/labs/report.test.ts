@@ -1,5 +1,6 @@
+/** The report: its page, its topology, and the results of several runs. */
 import { describe, expect, it } from "vitest";
-import type { LabResult } from "../../../labs/framework/lab";
+import type { LabResult } from "../../../labs/framework/result";
 import { html } from "../../../labs/report/html";
 import { duration, merged, type Report, type ReportNode, tally } from "../../../labs/report/model";
 import { page } from "../../../labs/report/page";
@@ -60,7 +61,7 @@ const report: Report = {
 
 describe("the page", () => {
   const text = page(report);
-  it("needs nothing from anywhere else", () => {
+  it("is self-contained", () => {
     expect(text).not.toMatch(/(src|href)\s*=\s*"(?!#|data:)/);
     expect(text).not.toMatch(/url\(|@import|<script/);
   });
@@ -70,14 +71,14 @@ describe("the page", () => {
     expect(text).toContain("two &amp; two");
     expect(text).not.toContain("<broke>");
   });
-  it("shows every verdict in words and the reason of those that did not pass", () => {
+  it("shows every verdict in words, with the reason if a lab did not pass", () => {
     for (const words of ["✓ passed", "✗ failed", "– skipped", "only a kubeconfig", "1 min 15 s"])
       expect(text).toContain(words);
   });
-  it("has predicted beside observed", () => {
+  it("shows the predicted value beside the observed one", () => {
     expect(text).toMatch(/<code>≤ 1<\/code>[\s\S]{0,80}<code>2<\/code>/);
   });
-  it("shows objects only as long as they were watched: until everything is put back", () => {
+  it("shows objects only as long as they were watched, which is until the restore", () => {
     const restored = lab("four", {
       steps: [
         { phase: "disturb", title: "add", at: 1, seconds: 2, ok: true },
@@ -87,7 +88,7 @@ describe("the page", () => {
     expect(page({ ...report, labs: [restored] })).toContain("Pod a: Ready, 3.0 to 8.0 s");
     expect(page({ ...report, labs: [lab("five")] })).toContain("Pod a: Ready, 3.0 to 12.0 s");
   });
-  it("draws a timeline where something was seen, and none for a skipped lab", () => {
+  it("draws a timeline if something was seen, but not for a skipped lab", () => {
     expect(text.match(/aria-label="Timeline of/g)).toHaveLength(2);
     expect(text).toContain("Pod a");
   });
@@ -99,11 +100,11 @@ describe("the topology", () => {
     for (const { name } of report.nodes) expect(text).toContain(`>${name}</text`.replace("</text", ""));
     expect(text.match(/class="zone"/g)).toHaveLength(3);
   });
-  it("has a title and a description for those who do not see it", () => {
+  it("has a title and a description for readers who cannot see it", () => {
     expect(text).toContain("<title id=");
     expect(text).toContain("controller-2, control-plane");
   });
-  it("can be drawn for a cluster whose nodes are not known", () => {
+  it("can be drawn for a cluster whose nodes are unknown", () => {
     expect(() => topology({ ...report, nodes: [] })).not.toThrow();
   });
 });
@@ -118,17 +119,17 @@ describe("results of several runs", () => {
       ["three", "skipped"],
     ]);
   });
-  it("of another cluster are left out", () => {
+  it("leave out those of another cluster", () => {
     expect(merged(report, "other", [lab("two")], order).map((l) => l.name)).toEqual(["two"]);
     expect(merged(undefined, "uid", [lab("two")], order)).toHaveLength(1);
   });
 });
 
-describe("small things", () => {
-  it("counts verdicts", () => expect(tally(report.labs)).toEqual({ passed: 1, failed: 1, skipped: 1 }));
-  it("writes durations", () =>
+describe("small helpers", () => {
+  it("count verdicts", () => expect(tally(report.labs)).toEqual({ passed: 1, failed: 1, skipped: 1 }));
+  it("write durations", () =>
     expect([duration(59.4), duration(60), duration(61)]).toEqual(["59 s", "1 min 0 s", "1 min 1 s"]));
-  it("escapes in templates, but not HTML in HTML", () => {
+  it("escape text in templates, but not HTML in HTML", () => {
     expect(html`<p>${'<"'} ${[html`<b>${1}</b>`, undefined, false]}</p>`.text).toBe("<p>&lt;&quot; <b>1</b></p>");
   });
 });

@@ -1,3 +1,4 @@
+/** A lab's run, against an API in memory: claims, undo, interruption, time limit and what is left behind. */
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,7 +92,7 @@ function bench() {
 const namespaces = (api: FakeApi): string[] => [...api.objects.keys()].filter((key) => key.startsWith("Namespace/"));
 
 describe("a lab", () => {
-  it("passes where every claim holds, and leaves nothing", async () => {
+  it("passes if every claim holds, and leaves nothing behind", async () => {
     const { api, run } = bench();
     const result = await run(async (b) => {
       expect(namespaces(api)).toEqual(["Namespace/lab-probe"]);
@@ -105,7 +106,7 @@ describe("a lab", () => {
     expect(namespaces(api)).toEqual([]);
   });
 
-  it("goes on after a claim that does not hold, and fails", async () => {
+  it("continues after a claim that does not hold, and fails", async () => {
     const { run, lines } = bench();
     const result = await run((b) => {
       b.claim("one", 2, 1);
@@ -117,7 +118,7 @@ describe("a lab", () => {
     expect(lines.join("\n")).toMatch(/predicted: 1\n\s+observed:\s+2/);
   });
 
-  it("is undone when it throws, the newest change first", async () => {
+  it("is undone when it throws, newest change first", async () => {
     const { api, done, run } = bench();
     const result = await run(async (b) => {
       await b.onNode("worker-0", "first", { change: "do 1", undo: "undo 1" });
@@ -153,7 +154,7 @@ describe("a lab", () => {
     expect(result.seconds).toBeLessThan(10);
   });
 
-  it("is bounded", async () => {
+  it("has a time limit", async () => {
     const { run } = bench();
     const result = await run(
       (b) =>
@@ -167,10 +168,10 @@ describe("a lab", () => {
           .then(() => undefined),
       { limit: 0.05 },
     );
-    expect(result.reason).toBe("the lab did not end within 0.05 s");
+    expect(result.reason).toBe("the lab did not finish within 0.05 s");
   });
 
-  it("begins by undoing what a killed run left", async () => {
+  it("begins by undoing what a killed run left behind", async () => {
     const { api, cluster, done, run } = bench();
     new Journal(join(cluster.dir, "labs-journal.json")).add({
       kind: "command",
@@ -189,7 +190,7 @@ describe("a lab", () => {
     expect(namespaces(api)).toEqual([]);
   });
 
-  it("takes back its labels on nodes, and notices what it left", async () => {
+  it("removes its labels from nodes", async () => {
     const { api, run } = bench();
     const swept = await run(async (b) => {
       await b.api.patch("Node", "worker-0", undefined, {
@@ -200,18 +201,18 @@ describe("a lab", () => {
     expect(api.objects.get("Node/worker-0")?.metadata.labels).toEqual({ a: "b" });
   });
 
-  it("is skipped with the reason where the cluster lacks what it needs", async () => {
+  it("is skipped, with the reason, if the cluster lacks what it needs", async () => {
     const { run } = bench();
     expect(await run(() => Promise.resolve(), { needs: ["two-workers"] })).toMatchObject({
       verdict: "skipped",
-      reason: "it needs two workers, and this cluster has 1",
+      reason: "it needs two workers, but this cluster has 1",
     });
     expect((await run(() => Promise.resolve(), { needs: ["stack"] })).reason).toContain("run it with --stack");
   });
 });
 
 describe("what is left behind", () => {
-  it("is told by path, before and after", () => {
+  it("is reported by path, before and after", () => {
     const before = { "worker-0": { labels: { a: "1", b: "2" }, taints: [] } };
     const after = { "worker-0": { labels: { a: "1", c: "3" }, taints: ["x:NoSchedule"] } };
     expect(changed(before, after)).toEqual([

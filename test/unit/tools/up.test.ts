@@ -72,7 +72,7 @@ const effective = `${root}/.lab/local/Pulumi.local.yaml`;
 
 beforeAll(() => {
   mkdirSync(`${root}/.lab/local`, { recursive: true });
-  copyFileSync(`${checkout}/Pulumi.local.yaml`, `${root}/Pulumi.local.yaml`);
+  for (const file of ["Pulumi.yaml", "Pulumi.local.yaml"]) copyFileSync(`${checkout}/${file}`, `${root}/${file}`);
   writeFileSync(effective, "encryptionsalt: v1:earlier\nconfig: {}\n");
 });
 
@@ -89,7 +89,7 @@ test("a `make up` opens each Pulumi file once, and every part of it sees the run
     [
       `readFileSync ${effective}`,
       `readFileSync ${root}/Pulumi.local.yaml`,
-      `readFileSync ${checkout}/Pulumi.yaml`,
+      `readFileSync ${root}/Pulumi.yaml`,
     ].sort(),
   );
 

@@ -1,0 +1,18 @@
+/** The configuration page says what Pulumi.yaml says, about every key that the program knows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { fields } from "../../../cluster/config/fields";
+import { configurationPage } from "../../../tools/configuration-page";
+import { root } from "../../../tools/places";
+
+const projectFile = readFileSync(join(root, "Pulumi.yaml"), "utf8");
+
+it("is up to date: run `npm run docs` after a change of Pulumi.yaml", async () => {
+  expect(readFileSync(join(root, "docs/configuration.md"), "utf8")).toBe(await configurationPage(projectFile));
+});
+
+it("describes every key of the configuration, and no other", async () => {
+  const keys = [...(await configurationPage(projectFile)).matchAll(/^\| `(\w+)` /gm)].map(([, key]) => key);
+  expect(keys.sort()).toEqual(Object.keys(fields).sort());
+});
