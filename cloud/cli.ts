@@ -1,31 +1,51 @@
 /** The local cloud's command line: `tsx cloud/cli.ts --help`. */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type Docker from "dockerode";
 import { findEngine } from "./container-engine";
-import { Cloud, CloudOptions, Node, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
-import { Drills, findNode, listNodes } from "./machines";
+import { Cloud, CloudOptions, CloudRef, Machine, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
+import { Faults, findMachine, listMachines } from "./machines";
+import { formatTable } from "../lib/table";
 
-const HELP = `Usage: tsx cloud/cli.ts COMMAND [NODE] [--name CLOUD] [--port PORT] [--stack STACK]
+const HELP = `Usage: tsx cloud/cli.ts COMMAND [MACHINE] [OPTION...]
 
-  up        start what does not run   [--releases DIR] [--registry DIR] [--preload]
-  down      end everything and remove it
-  status    show the machines
-  logs      show the cloud's own logs, or a machine's journal   [NODE] [--follow]
-  console   a root shell on a machine   NODE
-  exec      run a command as root on a machine   NODE -- COMMAND...
-  kill      cut a machine's power   NODE
-  start     start a machine that was stopped or died   NODE
-  stop      shut a machine down   NODE
-  reboot    shut a machine down and start it   NODE
-  terminate lose a machine and its disk for good   NODE
-  partition take a machine off the network, but for SSH   NODE
-  heal      end its partition   NODE
+The cloud:
+  up         start whatever is not running yet   [--releases DIR] [--registry DIR] [--preload]
+  down       stop everything and remove it
+  status     list the machines
+  logs       show the cloud's own logs   [--follow]
 
-CLOUD and PORT default to LAB_CLOUD ("lab") and LAB_CLOUD_PORT (5001). NODE is a machine's name, instance id or address.
+A machine:
+  logs       show its journal   MACHINE [--follow]
+  console    open a root shell   MACHINE
+  exec       run a command as root   MACHINE -- COMMAND...
+
+Faults:
+  kill       cut a machine's power   MACHINE
+  start      start a machine that was stopped or has died   MACHINE
+  stop       shut a machine down   MACHINE
+  reboot     shut a machine down and start it again   MACHINE
+  terminate  destroy a machine and its disk   MACHINE
+  partition  cut a machine off the network, except for SSH   MACHINE
+  heal       undo a partition   MACHINE
+
+MACHINE is a machine's name, instance id or private address.
+
+Options:
+  --name CLOUD    name of the cloud; default: LAB_CLOUD, or "lab"
+  --port PORT     port of its EC2 API; default: LAB_CLOUD_PORT, or the port last used, or 5001
+  --state DIR     directory that holds the state of all clouds; default: .lab/cloud in the checkout
+  --stack STACK   consider only machines whose tag "stack" has this value
+  --releases DIR  directory to serve at port 8080 of every VPC's gateway
+  --registry DIR  directory of container images to serve as a registry at /v2/ of the same port
+  --preload       also mount the --releases directory on machines, at /opt/releases
+  -f, --follow    keep printing new log lines
 `;
+
+/** Default of --state, independent of the working directory. */
+const STATE_ROOT = resolve(__dirname, "..", ".lab", "cloud");
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -33,6 +53,7 @@ async function main(): Promise<number> {
     options: {
       name: { type: "string" },
       port: { type: "string" },
+      state: { type: "string", default: STATE_ROOT },
       stack: { type: "string" },
       releases: { type: "string" },
       registry: { type: "string" },
@@ -48,6 +69,7 @@ async function main(): Promise<number> {
   }
   const started = Date.now();
   const options: CloudOptions = {
+    stateRoot: values.state,
     ...(values.name === undefined ? {} : { name: values.name }),
     ...(values.port === undefined ? {} : { port: Number(values.port) }),
     ...(values.releases === undefined ? {} : { releasesDir: values.releases }),
@@ -62,66 +84,61 @@ async function main(): Promise<number> {
   const cloud = cloudOf(options);
   if (command === "logs" && wanted === undefined) return showLogs(cloud, values.follow ?? false);
   const docker = await engineOf(cloud);
-  const nodes = await listNodes(cloud, docker);
+  const machines = await listMachines(cloud, docker);
   if (wanted === undefined)
-    throw new UserError(`"${command}" wants a machine.`, `There are: ${nodes.map((n) => n.name).join(", ")}.`);
-  const node = findNode(nodes, wanted, values.stack);
-  if (command === "console") return enter(docker, node, ["bash", "--login"]);
-  if (command === "exec") return enter(docker, node, rest);
+    throw new UserError(
+      `"${command}" needs a machine name.`,
+      `Machines: ${machines.map(({ name }) => name).join(", ") || "none"}.`,
+    );
+  const machine = findMachine(machines, wanted, values.stack);
+  if (command === "console") return enter(docker, machine, ["bash", "--login"]);
+  if (command === "exec") return enter(docker, machine, rest);
   if (command === "logs")
-    return enter(docker, node, ["journalctl", "--no-pager", ...(values.follow ? ["--follow"] : [])]);
+    return enter(docker, machine, ["journalctl", "--no-pager", ...(values.follow ? ["--follow"] : [])]);
 
-  const drills = new Drills(cloud, docker);
-  const actions: Record<string, (node: Node) => Promise<void>> = {
-    kill: (it) => drills.kill(it),
-    start: (it) => drills.start(it),
-    stop: (it) => drills.stop(it),
-    reboot: (it) => drills.reboot(it),
-    terminate: (it) => drills.terminate(it),
-    partition: (it) => drills.partition(it),
-    heal: (it) => drills.heal(it),
+  const faults = new Faults(cloud, docker);
+  const actions: Record<string, (machine: Machine) => Promise<void>> = {
+    kill: (it) => faults.kill(it),
+    start: (it) => faults.start(it),
+    stop: (it) => faults.stop(it),
+    reboot: (it) => faults.reboot(it),
+    terminate: (it) => faults.terminate(it),
+    partition: (it) => faults.partition(it),
+    heal: (it) => faults.heal(it),
   };
   const action = actions[command];
-  if (!action) throw new UserError(`There is no command "${command}".`, `Say one of these:\n\n${HELP}`);
-  await action(node);
-  console.log(`${node.name} (${node.id}): ${command} done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  if (!action) throw new UserError(`"${command}" is not a command.`, `See the usage:\n\n${HELP}`);
+  await action(machine);
+  console.log(`${machine.name} (${machine.id}): ${command} done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
   return 0;
 }
 
-async function status(options: CloudOptions): Promise<number> {
-  const cloud = cloudOf(options);
-  const { endpoint, runs, settled, nodes } = await cloudStatus(options);
+async function status(ref: CloudRef): Promise<number> {
+  const cloud = cloudOf(ref);
+  const { endpoint, runs, settled, machines } = await cloudStatus(ref);
   console.log(`cloud ${cloud.name}: ${runs ? `EC2 API at ${endpoint}${settled ? "" : ", busy"}` : "down"}`);
-  if (nodes.length === 0) return runs ? 0 : 1;
-  const rows = nodes.map((node) => [
-    ...[node.name, node.stack ?? "-", node.id, node.type, node.privateIp, node.zone, node.state],
-    node.container?.Status.toLowerCase() ?? "none",
+  if (machines.length === 0) return runs ? 0 : 1;
+  const rows = machines.map((machine) => [
+    ...[machine.name, machine.stack ?? "-", machine.id, machine.type, machine.privateIp, machine.zone, machine.state],
+    machine.container?.Status.toLowerCase() ?? "none",
   ]);
-  const table = [["NAME", "STACK", "INSTANCE", "TYPE", "ADDRESS", "ZONE", "STATE", "MACHINE"], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  for (const row of table)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    );
+  console.log(formatTable([["NAME", "STACK", "INSTANCE", "TYPE", "ADDRESS", "ZONE", "STATE", "MACHINE"], ...rows]));
   return 0;
 }
 
 async function engineOf(cloud: Cloud): Promise<Docker> {
   const engine = await findEngine();
   if (!engine || !existsSync(cloud.stateDir)) {
-    throw new UserError(`The local cloud "${cloud.name}" is not up.`, "Start it: tsx cloud/cli.ts up (or make up).");
+    throw new UserError(`The local cloud "${cloud.name}" is not running.`, "Start it with: tsx cloud/cli.ts up");
   }
   return engine.docker;
 }
 
-/** Runs a command in all of a machine's namespaces, as its root, with this terminal. */
-async function enter(docker: Docker, node: Node, command: readonly string[]): Promise<number> {
-  if (node.container?.State !== "running")
-    throw new UserError(`${node.name} is down.`, `Start it: start ${node.name}.`);
-  const { State } = await docker.getContainer(node.container.Id).inspect();
+/** Runs a command on this terminal as the machine's root, inside all of its namespaces. Returns its exit code. */
+async function enter(docker: Docker, machine: Machine, command: readonly string[]): Promise<number> {
+  if (machine.container?.State !== "running")
+    throw new UserError(`${machine.name} is down.`, `Start it with: tsx cloud/cli.ts start ${machine.name}`);
+  const { State } = await docker.getContainer(machine.container.Id).inspect();
   const env = {
     TERM: process.env["TERM"] ?? "dumb",
     HOME: "/root",
@@ -138,11 +155,11 @@ function showLogs(cloud: Cloud, follow: boolean): Promise<number> {
   const files = ["hypervisor.log", "ec2-api.log"]
     .map((file) => join(cloud.stateDir, file))
     .filter((file) => existsSync(file));
-  if (files.length === 0) throw new UserError(`The local cloud "${cloud.name}" has no logs.`, "It is not up.");
+  if (files.length === 0) throw new UserError(`The local cloud "${cloud.name}" has no logs: it is not running.`);
   return attached("tail", ["-n", "100", ...(follow ? ["-f"] : []), ...files], process.env);
 }
 
-/** Runs a command with this terminal and answers its exit code. */
+/** Runs a command on this terminal and returns its exit code. */
 function attached(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   return new Promise((done, fail) => {
     const child = spawn(command, args, { stdio: "inherit", env });

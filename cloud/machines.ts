@@ -1,3 +1,4 @@
+/** The machines of a running cloud: how to list and find them, and the faults that can be inflicted on them. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -16,20 +17,21 @@ import {
 } from "@aws-sdk/client-ec2";
 import type Docker from "dockerode";
 import { apiEndpoint } from "./ec2-api";
-import { Api, Instance } from "./hypervisor/desired";
+import { Api } from "./hypervisor/desired";
+import { Instance } from "./hypervisor/model";
 import { UserError } from "../lib/errors";
 import { Cloud, LABEL } from "./names";
 import { waitFor } from "../lib/process";
 
-/** A machine of the cloud as the command line sees it: what the API says, and the container that it is. */
-export interface Node extends Instance {
-  /** The tag "stack", to tell apart equal names of several stacks. */
+/** An instance together with the container that runs it. */
+export interface Machine extends Instance {
+  /** The value of the tag "stack", which distinguishes machines with the same name. */
   readonly stack: string | undefined;
   readonly container: Docker.ContainerInfo | undefined;
 }
 
-/** All machines that are not terminated. */
-export async function listNodes(cloud: Cloud, docker: Docker): Promise<Node[]> {
+/** All machines except terminated ones. */
+export async function listMachines(cloud: Cloud, docker: Docker): Promise<Machine[]> {
   const api = new Api(apiEndpoint(cloud));
   const filters = { label: [`${LABEL.cloud}=${cloud.name}`, `${LABEL.kind}=machine`] };
   const [{ instances }, containers] = await Promise.all([
@@ -44,21 +46,29 @@ export async function listNodes(cloud: Cloud, docker: Docker): Promise<Node[]> {
   }));
 }
 
-/** The machine that a person means: by name, the name's end, instance id or address. */
-export function findNode(nodes: readonly Node[], wanted: string, stack: string | undefined): Node {
-  const candidates = nodes.filter((node) => stack === undefined || node.stack === stack);
+/**
+ * Finds the machine that a person means, by its name, the end of its name, its instance id or its private address.
+ * @throws UserError unless exactly one machine matches.
+ */
+export function findMachine(machines: readonly Machine[], wanted: string, stack: string | undefined): Machine {
+  const candidates = machines.filter((machine) => stack === undefined || machine.stack === stack);
   const exact = candidates.filter(({ name, id, privateIp }) => [name, id, privateIp].includes(wanted));
   const found = exact.length > 0 ? exact : candidates.filter(({ name }) => name.endsWith(`-${wanted}`));
   if (found.length === 1) return found[0]!;
-  const names = (list: readonly Node[]): string =>
-    list.map((node) => `${node.name} (${node.id}${node.stack ? `, stack ${node.stack}` : ""})`).join(", ") || "none";
+  const names = (list: readonly Machine[]): string =>
+    list
+      .map((machine) => `${machine.name} (${machine.id}${machine.stack ? `, stack ${machine.stack}` : ""})`)
+      .join(", ") || "none";
   if (found.length > 1) {
-    throw new UserError(`"${wanted}" is the name of several machines: ${names(found)}.`, "Say --stack, or the id.");
+    throw new UserError(
+      `"${wanted}" matches several machines: ${names(found)}.`,
+      "Add --stack, or use the instance id.",
+    );
   }
-  throw new UserError(`There is no machine "${wanted}".`, `There are: ${names(nodes)}.`);
+  throw new UserError(`There is no machine "${wanted}".`, `Machines: ${names(machines)}.`);
 }
 
-/** Whether the hypervisor has made true all that the API says now. */
+/** Whether the hypervisor has caught up with the API's current state. */
 export async function isSettled(cloud: Cloud): Promise<boolean> {
   const file = join(cloud.stateDir, "hypervisor.json");
   if (!existsSync(file)) return false;
@@ -66,8 +76,8 @@ export async function isSettled(cloud: Cloud): Promise<boolean> {
   return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
 }
 
-/** What can be done to a machine for a drill. */
-export class Drills {
+/** Inflicts faults on machines, and ends them. */
+export class Faults {
   private readonly api: Api;
 
   constructor(
@@ -77,50 +87,52 @@ export class Drills {
     this.api = new Api(apiEndpoint(cloud));
   }
 
-  /** Cuts the power: the machine is gone at once and stays down, "running" in the API's eyes, until it is started. */
-  async kill(node: Node): Promise<void> {
-    if (node.container?.State !== "running") throw new UserError(`${node.name} is down already.`);
-    await this.docker.getContainer(node.container.Id).kill();
+  /** Cuts the power: the machine goes down at once and stays down until it is started. The API still says "running". */
+  async kill(machine: Machine): Promise<void> {
+    if (machine.container?.State !== "running") throw new UserError(`${machine.name} is already down.`);
+    await this.docker.getContainer(machine.container.Id).kill();
   }
 
-  /** Starts a machine that was stopped or died; its disk is as it was. */
-  async start(node: Node): Promise<void> {
-    const InstanceIds = [node.id];
-    if (node.state === "stopped") await this.client(node).send(new StartInstancesCommand({ InstanceIds }));
-    else if (node.container?.State === "running") return;
-    else await this.client(node).send(new RebootInstancesCommand({ InstanceIds }));
-    await this.bootedAfter(node);
+  /** Starts a machine that was stopped or has died, with its disk as it was. */
+  async start(machine: Machine): Promise<void> {
+    const InstanceIds = [machine.id];
+    if (machine.state === "stopped") await this.client(machine).send(new StartInstancesCommand({ InstanceIds }));
+    else if (machine.container?.State === "running") return;
+    else await this.client(machine).send(new RebootInstancesCommand({ InstanceIds }));
+    await this.bootedAfter(machine);
   }
 
-  async stop(node: Node): Promise<void> {
-    await this.client(node).send(new StopInstancesCommand({ InstanceIds: [node.id] }));
-    await this.until(node, (state) => !state.Running, "stop");
+  /** Shuts the machine down. */
+  async stop(machine: Machine): Promise<void> {
+    await this.client(machine).send(new StopInstancesCommand({ InstanceIds: [machine.id] }));
+    await this.until(machine, (state) => !state.Running, "stop");
   }
 
-  async reboot(node: Node): Promise<void> {
-    await this.client(node).send(new RebootInstancesCommand({ InstanceIds: [node.id] }));
-    await this.bootedAfter(node);
+  /** Shuts the machine down and starts it again. */
+  async reboot(machine: Machine): Promise<void> {
+    await this.client(machine).send(new RebootInstancesCommand({ InstanceIds: [machine.id] }));
+    await this.bootedAfter(machine);
   }
 
-  /** Loses the machine for good, disk and all. */
-  async terminate(node: Node): Promise<void> {
-    await this.client(node).send(new TerminateInstancesCommand({ InstanceIds: [node.id] }));
-    await waitFor(async () => !(await this.inspect(node)), 30_000);
+  /** Destroys the machine and its disk. */
+  async terminate(machine: Machine): Promise<void> {
+    await this.client(machine).send(new TerminateInstancesCommand({ InstanceIds: [machine.id] }));
+    await waitFor(async () => !(await this.inspect(machine)), 30_000);
   }
 
   /**
-   * Takes the machine off the network: its security groups are exchanged for one that lets SSH in and nothing else in or
-   * out, and its connections are cut, which a change of groups alone does not do, on AWS neither. Its own groups are noted
-   * in a tag.
+   * Cuts the machine off the network: replaces its security groups with one that admits SSH and nothing else, in or
+   * out, and breaks its established connections, which a change of groups alone does not do (on AWS neither). The
+   * replaced groups are recorded in a tag.
    */
-  async partition(node: Node): Promise<void> {
-    const client = this.client(node);
-    if (node.tags[GROUPS_TAG]) return;
+  async partition(machine: Machine): Promise<void> {
+    const client = this.client(machine);
+    if (machine.tags[GROUPS_TAG]) return;
     const group = await client.send(
       new CreateSecurityGroupCommand({
-        GroupName: isolation(node),
+        GroupName: isolation(machine),
         Description: "Isolates a machine",
-        VpcId: node.vpcId,
+        VpcId: machine.vpcId,
       }),
     );
     const GroupId = group.GroupId!;
@@ -128,22 +140,22 @@ export class Drills {
     await client.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [ssh] }));
     const any = { IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
     await client.send(new RevokeSecurityGroupEgressCommand({ GroupId, IpPermissions: [any] }));
-    const Tags = [{ Key: GROUPS_TAG, Value: node.groups.join(" ") }];
-    await client.send(new CreateTagsCommand({ Resources: [node.id], Tags }));
-    await client.send(new ModifyInstanceAttributeCommand({ InstanceId: node.id, Groups: [GroupId] }));
+    const Tags = [{ Key: GROUPS_TAG, Value: machine.groups.join(" ") }];
+    await client.send(new CreateTagsCommand({ Resources: [machine.id], Tags }));
+    await client.send(new ModifyInstanceAttributeCommand({ InstanceId: machine.id, Groups: [GroupId] }));
     await this.settled();
-    const forget = await this.docker.getContainer(node.container?.Id ?? "").exec({ Cmd: ["conntrack", "-F"] });
+    const forget = await this.docker.getContainer(machine.container?.Id ?? "").exec({ Cmd: ["conntrack", "-F"] });
     await forget.start({ Detach: true });
   }
 
-  /** Ends a partition: the machine has its own groups again. */
-  async heal(node: Node): Promise<void> {
-    const client = this.client(node);
-    const groups = node.tags[GROUPS_TAG]?.split(" ");
+  /** Ends a partition: gives the machine its security groups back. */
+  async heal(machine: Machine): Promise<void> {
+    const client = this.client(machine);
+    const groups = machine.tags[GROUPS_TAG]?.split(" ");
     if (!groups) return;
-    await client.send(new ModifyInstanceAttributeCommand({ InstanceId: node.id, Groups: groups }));
-    await client.send(new DeleteTagsCommand({ Resources: [node.id], Tags: [{ Key: GROUPS_TAG }] }));
-    const Filters = [{ Name: "group-name", Values: [isolation(node)] }];
+    await client.send(new ModifyInstanceAttributeCommand({ InstanceId: machine.id, Groups: groups }));
+    await client.send(new DeleteTagsCommand({ Resources: [machine.id], Tags: [{ Key: GROUPS_TAG }] }));
+    const Filters = [{ Name: "group-name", Values: [isolation(machine)] }];
     const { SecurityGroups } = await client.send(new DescribeSecurityGroupsCommand({ Filters }));
     for (const { GroupId } of SecurityGroups ?? []) await client.send(new DeleteSecurityGroupCommand({ GroupId }));
     await this.settled();
@@ -151,40 +163,41 @@ export class Drills {
 
   private async settled(): Promise<void> {
     if (await waitFor(() => isSettled(this.cloud), 60_000)) return;
-    throw new Error("the hypervisor did not settle within a minute; see its log (cloud logs)");
+    throw new Error(`The hypervisor did not settle within a minute; see ${hypervisorLog(this.cloud)}.`);
   }
 
-  private client(node: Node): ReturnType<Api["ec2"]> {
-    return this.api.ec2(node.region);
+  private client(machine: Machine): ReturnType<Api["ec2"]> {
+    return this.api.ec2(machine.region);
   }
 
-  private async inspect(node: Node): Promise<Docker.ContainerInspectInfo["State"] | undefined> {
+  private async inspect(machine: Machine): Promise<Docker.ContainerInspectInfo["State"] | undefined> {
     try {
-      return (await this.docker.getContainer(node.container?.Id ?? "").inspect()).State;
+      return (await this.docker.getContainer(machine.container?.Id ?? "").inspect()).State;
     } catch {
       return undefined;
     }
   }
 
-  /** Waits until the machine has booted again after now. */
-  private bootedAfter(node: Node): Promise<void> {
+  /** Waits until the machine has booted, counting from now. */
+  private bootedAfter(machine: Machine): Promise<void> {
     const before = Date.now();
-    return this.until(node, (state) => state.Running && Date.parse(state.StartedAt) > before - 50, "start");
+    return this.until(machine, (state) => state.Running && Date.parse(state.StartedAt) > before - 50, "start");
   }
 
   private async until(
-    node: Node,
+    machine: Machine,
     condition: (state: Docker.ContainerInspectInfo["State"]) => boolean,
     what: string,
   ): Promise<void> {
     const done = await waitFor(async () => {
-      const state = await this.inspect(node);
+      const state = await this.inspect(machine);
       return state !== undefined && condition(state);
     }, 60_000);
-    if (!done) throw new Error(`${node.name} did not ${what} within a minute; see the hypervisor's log (cloud logs)`);
+    if (!done) throw new Error(`${machine.name} did not ${what} within a minute; see ${hypervisorLog(this.cloud)}.`);
   }
 }
 
-/** The tag that holds the groups of a machine that is off the network. */
+/** The tag that records the security groups of a partitioned machine. */
 const GROUPS_TAG = "partitioned-from";
-const isolation = (node: Node): string => `isolated-${node.id}`;
+const isolation = (machine: Machine): string => `isolated-${machine.id}`;
+const hypervisorLog = (cloud: Cloud): string => join(cloud.stateDir, "hypervisor.log");

@@ -1,42 +1,63 @@
+/** Which cloud is meant, where its state is kept, and the names of everything it creates on the host. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../lib/errors";
 
-/** One local cloud: an EC2 API with its machines. Several run beside each other, told apart by name and port. */
+/** The marks by which clouds recognise what is theirs. Changing one would orphan the clouds that exist. */
+export const brand = {
+  /** In labels, image repositories, host directories and markers in files. */
+  name: "kubernetes-from-scratch",
+  /** The same, in a form that nftables accepts. */
+  identifier: "kubernetes_from_scratch",
+  /** Prefix of container, volume and network names. */
+  prefix: "kfs",
+  /** Prefix of bridge names, which may not be long. */
+  bridge: "k",
+} as const;
+
+/** One local cloud: an EC2 API with its machines. Several can run side by side, each with its own name and port. */
 export interface Cloud {
-  /** Name, a DNS label; names of containers, volumes and networks derive from it. */
+  /** A DNS label; the names of containers, volumes and networks are derived from it. */
   readonly name: string;
   /** Port of the EC2 API on 127.0.0.1. */
   readonly port: number;
-  /** Directory of the cloud's state: processes, logs, what the EC2 API knows. Readable by its owner only. */
+  /** Absolute path of the directory with process records, logs and the EC2 API's state. Closed to other users. */
   readonly stateDir: string;
 }
 
-/** The checkout's own directory for state, beside the stacks'. */
-const CHECKOUT = resolve(__dirname, "..");
+/** Identifies a cloud. Its state is in `stateDir`, or in the directory below `stateRoot` named after the cloud. */
+export type CloudRef = {
+  /** Default: LAB_CLOUD, or "lab" if that is not set. */
+  readonly name?: string;
+  /** Port of the EC2 API on 127.0.0.1. Default: LAB_CLOUD_PORT, or the port last used, or 5001. */
+  readonly port?: number;
+} & ({ readonly stateDir: string } | { readonly stateRoot: string });
 
-/** Makes a Cloud from options, environment (LAB_CLOUD, LAB_CLOUD_PORT), what the cloud was started with, and defaults. */
-export function cloudOf(options: { name?: string; port?: number } = {}): Cloud {
-  const name = options.name ?? process.env["LAB_CLOUD"] ?? "lab";
+/**
+ * Fills in the defaults.
+ * @throws UserError if the name or the port is not valid.
+ */
+export function cloudOf(ref: CloudRef): Cloud {
+  const name = ref.name ?? process.env["LAB_CLOUD"] ?? "lab";
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) {
     throw new UserError(
-      `The name of a local cloud is at most 31 lower-case letters, digits and hyphens, not "${name}".`,
-      "Set LAB_CLOUD (or --name) to such a name.",
+      `"${name}" is not a valid name for a local cloud.`,
+      "Set LAB_CLOUD (or --name) to at most 31 lower-case letters, digits and hyphens, beginning with a letter.",
     );
   }
-  const stateDir = join(CHECKOUT, ".lab", "cloud", name);
-  const port = options.port ?? Number(process.env["LAB_CLOUD_PORT"] ?? recordedPort(stateDir) ?? 5001);
+  const stateDir = resolve("stateDir" in ref ? ref.stateDir : join(ref.stateRoot, name));
+  const port = ref.port ?? Number(process.env["LAB_CLOUD_PORT"] ?? recordedPort(stateDir) ?? 5001);
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new UserError(
-      `The port of the EC2 API is a number from 1 to 65535, not "${process.env["LAB_CLOUD_PORT"] ?? port}".`,
-      "Set LAB_CLOUD_PORT (or --port) to a free port.",
+      `"${ref.port ?? process.env["LAB_CLOUD_PORT"] ?? port}" is not a valid port for the EC2 API.`,
+      "Set LAB_CLOUD_PORT (or --port) to a free port from 1 to 65535.",
     );
   }
   return { name, port, stateDir };
 }
 
-/** File of a cloud's state directory that says what it was started with. */
+/** File in a cloud's state directory that records the settings it was started with. */
 export const settingsFile = (stateDir: string): string => join(stateDir, "hypervisor-settings.json");
 
 function recordedPort(stateDir: string): number | undefined {
@@ -52,18 +73,18 @@ export function prepareStateDir(cloud: Cloud): void {
   mkdirSync(cloud.stateDir, { recursive: true, mode: 0o700 });
 }
 
-/** Labels of everything that the cloud makes in the container engine. */
+/** Labels on everything that the cloud creates in the container engine. */
 export const LABEL = {
-  cloud: "kubernetes-from-scratch.cloud",
-  stateDir: "kubernetes-from-scratch.state-dir",
-  kind: "kubernetes-from-scratch.kind",
-  id: "kubernetes-from-scratch.id",
-  vpc: "kubernetes-from-scratch.vpc",
-  region: "kubernetes-from-scratch.region",
-  hash: "kubernetes-from-scratch.hash",
+  cloud: `${brand.name}.cloud`,
+  stateDir: `${brand.name}.state-dir`,
+  kind: `${brand.name}.kind`,
+  id: `${brand.name}.id`,
+  vpc: `${brand.name}.vpc`,
+  region: `${brand.name}.region`,
+  hash: `${brand.name}.hash`,
 } as const;
 
-/** What a container of the cloud is there for. */
+/** What one of the cloud's containers is for. */
 export type Kind = "machine" | "resolver" | "gateway" | "balancer";
 
 /** The labels that tie a container, volume or network to its cloud. */
@@ -71,14 +92,14 @@ export function ownerLabels(cloud: Cloud): Record<string, string> {
   return { [LABEL.cloud]: cloud.name, [LABEL.stateDir]: cloud.stateDir };
 }
 
-/** Name of a container, volume or network: by cloud, kind and id, so that it says what it is in `docker ps`. */
+/** Name of a container, volume or network, which shows in `docker ps` which cloud it belongs to and what it is for. */
 export function nameOf(cloud: Cloud, kind: string, id: string): string {
-  return `kfs-${cloud.name}-${kind}-${id}`;
+  return `${brand.prefix}-${cloud.name}-${kind}-${id}`;
 }
 
-/** Start of the names of the cloud's bridges; an interface's name has at most 15 characters. */
+/** Common prefix of the names of the cloud's bridges; short, because interface names have at most 15 characters. */
 export function bridgePrefix(cloud: Cloud): string {
-  return `k${createHash("sha256").update(cloud.stateDir).digest("hex").slice(0, 4)}-`;
+  return `${brand.bridge}${createHash("sha256").update(cloud.stateDir).digest("hex").slice(0, 4)}-`;
 }
 
 /** Name of a VPC's bridge on the host. */

@@ -1,3 +1,4 @@
+/** Removes what a cloud has left in the container engine and on the host. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type Docker from "dockerode";
 import { renderHostsFile } from "./hypervisor/dns";
@@ -9,16 +10,16 @@ import { Cloud, LABEL } from "./names";
 import { waitFor } from "../lib/process";
 import { tryRun } from "../lib/run";
 
-/** How long the engine may take to let go of everything, in milliseconds. */
+/** How long the engine may take to remove everything, in milliseconds. */
 const PATIENCE = 60_000;
 
-/** Removes every container, volume, network, route, rule and name that is the cloud's, and sees that they are gone. */
+/** Removes every container, volume, network, route, rule and host name of the cloud, and checks that they are gone. */
 export async function removeEverything(cloud: Cloud, docker: Docker): Promise<void> {
   const filters = { label: [`${LABEL.cloud}=${cloud.name}`] };
   let reason: unknown;
   const attempt = (removal: Promise<unknown>): Promise<unknown> =>
     ignoreMissing(removal).catch((error) => (reason = error));
-  // Again and again: the engine may still be busy with a removal that it was told of before, and refuses meanwhile.
+  // Retried, because the engine refuses while it is still busy with an earlier removal.
   const gone = await waitFor(async () => {
     const containers = await docker.listContainers({ all: true, filters });
     await Promise.all(containers.map(({ Id }) => attempt(docker.getContainer(Id).remove({ force: true, v: true }))));
@@ -29,11 +30,10 @@ export async function removeEverything(cloud: Cloud, docker: Docker): Promise<vo
     return containers.length + volumes.length + networks.length === 0;
   }, PATIENCE);
   await removeHostTraces(cloud);
-  if (!gone)
-    throw new Error(`the container engine did not remove everything of cloud "${cloud.name}": ${String(reason)}`);
+  if (!gone) throw new Error(`The container engine failed to remove all of cloud "${cloud.name}": ${String(reason)}`);
 }
 
-/** What is left on the host itself: firewall rules and names. */
+/** Removes what is left on the host itself: firewall rules and host names. */
 export async function removeHostTraces(cloud: Cloud): Promise<void> {
   await tryRun("nft", ["delete", "table", "inet", hostTable(cloud)]);
   const hosts = readFileSync(HOSTS, "utf8");
@@ -41,7 +41,10 @@ export async function removeHostTraces(cloud: Cloud): Promise<void> {
   if (rest !== hosts) writeFileSync(HOSTS, rest);
 }
 
-/** Fails if another checkout runs a cloud of that name on the same engine; adopts what a deleted checkout left. */
+/**
+ * Removes what is left of a cloud with the same name whose state directory has been deleted.
+ * @throws UserError if a cloud with the same name and another state directory exists.
+ */
 export async function refuseForeign(cloud: Cloud, docker: Docker): Promise<void> {
   const filters = { label: [`${LABEL.cloud}=${cloud.name}`] };
   const containers = await docker.listContainers({ all: true, filters });
@@ -51,8 +54,8 @@ export async function refuseForeign(cloud: Cloud, docker: Docker): Promise<void>
   if (foreign === undefined) return;
   if (existsSync(foreign)) {
     throw new UserError(
-      `A local cloud named "${cloud.name}" runs already, from another checkout (${foreign}).`,
-      "Take that one down, or give this one another name and port with LAB_CLOUD and LAB_CLOUD_PORT.",
+      `There is already a local cloud named "${cloud.name}", with its state in ${foreign}.`,
+      "Take it down, or choose another name and port with LAB_CLOUD and LAB_CLOUD_PORT.",
     );
   }
   await removeEverything(cloud, docker);

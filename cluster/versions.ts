@@ -5,17 +5,25 @@
 import type { Architecture } from "./instance-types";
 
 /** Patch releases of Kubernetes 1.36 that were tested with the versions below; the newest is the default. */
+// renovate: datasource=github-releases depName=kubernetes/kubernetes
 export const kubernetesVersions = ["v1.36.1", "v1.36.3"] as const;
 /** Patch releases of etcd 3.6 that were tested with them. */
+// renovate: datasource=github-releases depName=etcd-io/etcd
 export const etcdVersions = ["v3.6.15", "v3.6.16"] as const;
 
 /** Everything else has one version, which is changed here. */
 export const versions = {
+  // renovate: datasource=github-releases depName=containerd/containerd
   containerd: "2.2.9",
+  // renovate: datasource=github-releases depName=opencontainers/runc
   runc: "1.4.0",
+  // renovate: datasource=github-releases depName=containernetworking/plugins
   cniPlugins: "1.9.1",
+  // renovate: datasource=github-releases depName=kubernetes-sigs/cri-tools
   crictl: "1.36.0",
+  // renovate: datasource=github-releases depName=coredns/coredns
   coredns: "1.14.0",
+  // renovate: datasource=docker depName=registry.k8s.io/pause
   pause: "3.10.1",
 } as const;
 

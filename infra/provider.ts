@@ -16,7 +16,7 @@ export function awsProvider({ region, endpoint, tags }: ProviderArgs): aws.Provi
     ...(endpoint === undefined
       ? {}
       : {
-          endpoints: [{ ec2: endpoint, elbv2: endpoint, sts: endpoint, iam: endpoint, ssm: endpoint }],
+          endpoints: [{ ec2: endpoint, elbv2: endpoint, sts: endpoint, iam: endpoint }],
           accessKey: "local",
           secretKey: "local",
           skipCredentialsValidation: true,

@@ -1,9 +1,9 @@
 /**
- * What takes long to build is built once and kept outside the checkout, in $XDG_CACHE_HOME/kubernetes-from-scratch, by
- * name, version and recipe. An entry is trusted only as far as it is the one that was built: every file's SHA-256 is
- * recorded, and compared again after each boot of the machine and whenever the file's inode, size or times have changed.
- * (Any write to a file sets its ctime, which no program can set back; between two boots comparing that is as good as
- * reading a gigabyte, and takes milliseconds. What a disk loses in silence is found at the first use after a boot.)
+ * Caches expensive builds outside the checkout, in $XDG_CACHE_HOME/kubernetes-from-scratch, by name, version and
+ * recipe. An entry is used only if it is exactly what was built: the SHA-256 of every file is recorded, and checked
+ * again after each boot of the machine and whenever the file's inode, size or times have changed. (Any write to a file
+ * sets its ctime, which no program can set back. Until the next boot, comparing ctimes is as good as reading a
+ * gigabyte, and takes milliseconds. Silent corruption on disk is found at the first use after a boot.)
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
@@ -11,22 +11,23 @@ import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { bootId } from "./boot-id";
 import { withFileLock } from "./file-lock";
 
-/** Something that is built once. */
+/** Something to build once. */
 export interface Recipe {
   readonly name: string;
   readonly version: string;
-  /** Everything else that the result depends on, as text: a change of it builds anew. */
+  /** Everything else that the result depends on, as text: any change to it causes a new build. */
   readonly recipe: string;
-  /** Builds into the empty directory; `scratch` is another one, for what is not part of the result. */
+  /** Builds into the empty directory. `scratch` is another one, for files that are not part of the result. */
   readonly build: (directory: string, scratch: string) => Promise<void>;
 }
 
-/** A file of an entry as it was when its content was last compared. */
+/** A file of an entry as it was when its content was last checked. */
 interface Seen {
   readonly sha256: string;
-  /** What changes with every write: inode, size, permissions, mtime and ctime. */
+  /** Changes with every write: inode, size, permissions, mtime and ctime. */
   readonly stamp: string;
   /** Permission bits, as part of the content. */
   readonly mode: number;
@@ -34,20 +35,20 @@ interface Seen {
 
 /** The entry's record, beside its directory. */
 interface Manifest {
-  /** Boot in which the contents were last compared. */
+  /** Boot during which the contents were last checked. */
   readonly bootId: string;
   readonly files: Readonly<Record<string, Seen>>;
 }
 
-/** Directory of the cache. */
+/** The cache's directory. */
 export function cacheRoot(): string {
   return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "kubernetes-from-scratch");
 }
 
 /**
- * The directory with the recipe's result: as it was built, else built anew. Two runs at once wait for one another, and a
- * build that was cut short leaves nothing that is trusted.
- * @param say told when an entry was damaged, and when another run is waited for.
+ * Returns the directory that holds the recipe's result, building it first if it is missing or damaged. Concurrent runs
+ * wait for each other, and an interrupted build leaves nothing that would be used.
+ * @param say receives a line if an entry is damaged, or if another run is being waited for.
  */
 export async function cached(thing: Recipe, say: (line: string) => void = console.error): Promise<string> {
   const hash = createHash("sha256").update(thing.recipe).digest("hex").slice(0, 12);
@@ -57,31 +58,31 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
 
   await mkdir(join(cacheRoot(), "locks"), { recursive: true });
   const lock = join(cacheRoot(), "locks", `${thing.name}-${thing.version}-${hash}`);
-  const waiting = (): void => say(`  … waiting for another run that makes ${label}`);
+  const waiting = (): void => say(`  … waiting for another run that is building ${label}`);
   return withFileLock(lock, waiting, async () => {
-    const damage = await damageOf(directory); // the other run may have made it meanwhile
+    const damage = await damageOf(directory); // the other run may have built it in the meantime
     if (damage === undefined) return directory;
-    if (existsSync(directory)) say(`  The cached ${label} is damaged (${damage}): making it again`);
+    if (existsSync(directory)) say(`  The cached ${label} is damaged (${damage}); building it again`);
     const [partial, scratch] = [`${directory}.new`, `${directory}.scratch`];
     for (const old of [directory, partial, scratch]) await rm(old, { recursive: true, force: true });
     for (const empty of [partial, scratch]) await mkdir(empty, { recursive: true });
     await thing.build(partial, scratch).finally(() => rm(scratch, { recursive: true, force: true }));
     await record(directory, await compare(partial, {}));
-    await rename(partial, directory); // what was recorded becomes an entry only here
+    await rename(partial, directory); // only now is it an entry
     return directory;
   });
 }
 
 const manifestFile = (directory: string): string => `${directory}.manifest.json`;
 
-/** What is wrong with an entry, or undefined where it is as it was built. */
+/** What is wrong with an entry, or undefined if it is as it was built. */
 async function damageOf(directory: string): Promise<string | undefined> {
   if (!existsSync(directory)) return "missing";
   let manifest: Manifest;
   try {
     manifest = JSON.parse(readFileSync(manifestFile(directory), "utf8")) as Manifest;
   } catch {
-    return "no record of its content";
+    return "its record cannot be read";
   }
   const thisBoot = manifest.bootId === bootId();
   const present = await compare(directory, thisBoot ? manifest.files : {});
@@ -89,10 +90,10 @@ async function damageOf(directory: string): Promise<string | undefined> {
     const now = present[file];
     if (!now) return `${file} is missing`;
     if (now.sha256 !== known.sha256) return `${file} has changed`;
-    if (now.mode !== known.mode) return `${file} has other permissions`;
+    if (now.mode !== known.mode) return `the permissions of ${file} have changed`;
   }
   const added = Object.keys(present).find((file) => !(file in manifest.files));
-  if (added !== undefined) return `${added} does not belong to it`;
+  if (added !== undefined) return `${added} was added`;
   const changed = Object.entries(present).some(([file, now]) => now.stamp !== manifest.files[file]?.stamp);
   if (!thisBoot || changed) await record(directory, present);
   return undefined;
@@ -104,7 +105,7 @@ async function record(directory: string, files: Manifest["files"]): Promise<void
   await rename(partial, manifestFile(directory));
 }
 
-/** Every regular file below a directory as it is now; what was not written to since it was seen is not read again. */
+/** Every regular file below a directory as it is now. Files unchanged since `seen` are not read again. */
 async function compare(directory: string, seen: Manifest["files"]): Promise<Record<string, Seen>> {
   const files: Record<string, Seen> = {};
   for (const file of await filesOf(directory)) {
@@ -117,7 +118,7 @@ async function compare(directory: string, seen: Manifest["files"]): Promise<Reco
   return files;
 }
 
-/** Regular files below a directory, by relative path; symbolic links are left to what they point at. */
+/** Regular files below a directory, by relative path, without symbolic links. */
 async function filesOf(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   return entries
@@ -131,9 +132,4 @@ export async function sha256Of(file: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
   return hash.digest("hex");
-}
-
-function bootId(): string {
-  const file = "/proc/sys/kernel/random/boot_id";
-  return existsSync(file) ? readFileSync(file, "utf8").trim() : "";
 }

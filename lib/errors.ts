@@ -1,8 +1,8 @@
-/** A fault that the user can mend: what is wrong, and what to do. Shown as its message alone, without a stack trace. */
+/** An error that the user can fix: what is wrong, and what to do. Only its message is shown, without a stack trace. */
 export class UserError extends Error {
   override readonly name = "UserError";
 
-  /** @param remedy what to do, where the fault does not say it already. */
+  /** @param remedy what to do, unless the fault already says so. */
   constructor(fault: string, remedy = "") {
     super(`${fault} ${remedy}`.trimEnd());
   }

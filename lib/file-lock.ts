@@ -1,14 +1,15 @@
+/** Mutual exclusion between processes, by locks on files. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** How long a lock is tried for before `waiting` is told, in milliseconds. */
+/** How long to try for a lock before calling `waiting`, in milliseconds. */
 const PATIENCE = 1000;
 
 /**
- * Runs a task while this process holds a file's lock, whoever else asks for it: other processes, and other calls of this
- * one. The kernel holds the lock (flock(2), by util-linux' flock) and releases it with the process, however that ends, so
- * that no lock is ever left over.
- * @param waiting told once, if another one holds the lock.
+ * Runs a task while holding the lock of a file, which excludes other processes as well as other calls in this one. The
+ * lock is the kernel's (flock(2), through util-linux' flock) and is released when the process ends, however it ends, so
+ * a lock never outlives its holder.
+ * @param waiting called once, if the lock is held elsewhere.
  */
 export async function withFileLock<T>(file: string, waiting: () => void, task: () => Promise<T>): Promise<T> {
   const holder = spawn("flock", ["--no-fork", file, "sh", "-c", "echo locked; cat >/dev/null"], {
@@ -18,8 +19,8 @@ export async function withFileLock<T>(file: string, waiting: () => void, task: (
   ended.catch(() => undefined);
   const timer = setTimeout(waiting, PATIENCE);
   try {
-    const [said] = (await Promise.race([once(holder.stdout, "data"), ended])) as [unknown];
-    if (!Buffer.isBuffer(said)) throw new Error(`${file} cannot be locked: flock ended with ${String(said)}`);
+    const [output] = (await Promise.race([once(holder.stdout, "data"), ended])) as [unknown];
+    if (!Buffer.isBuffer(output)) throw new Error(`cannot lock ${file}: flock exited with ${String(output)}`);
   } finally {
     clearTimeout(timer);
   }

@@ -1,10 +1,11 @@
+/** Shares files of the cache with other directories. */
 import { constants } from "node:fs";
 import { copyFile, link, lstat, mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
- * Puts a file of the cache at a second place, as a hard link where the file system allows it; whoever reads the second
- * place sees the old file or the new one, never a part. Nothing happens where both are the same file already.
+ * Makes a file available under a second path: as a hard link if the file system allows it, otherwise as a copy. Readers
+ * of that path see either the old file or the new one, never a part. Does nothing if both are the same file already.
  */
 export async function linkInto(source: string, target: string): Promise<void> {
   const [from, to] = await Promise.all([stat(source), lstat(target).catch(() => undefined)]);

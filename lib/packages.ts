@@ -1,10 +1,11 @@
+/** Debian packages that builds depend on. */
 import { progress } from "./progress";
 import { UserError } from "./errors";
 import { aptInstall, tryRun } from "./run";
 
 /**
- * Sees to Debian packages that a build needs: installed where they are missing and may be.
- * @throws UserError with the exact command where they may not, or where installing failed.
+ * Ensures that the Debian packages a build needs are installed.
+ * @throws UserError with the command to run, if this process may not install packages or the installation fails.
  */
 export async function ensurePackages(packages: readonly string[]): Promise<void> {
   const missing: string[] = [];
@@ -15,7 +16,10 @@ export async function ensurePackages(packages: readonly string[]): Promise<void>
   if (missing.length === 0) return;
   const command = `sudo apt-get install --no-install-recommends ${missing.join(" ")}`;
   if (process.getuid?.() !== 0) {
-    throw new UserError(`Debian packages are missing that a build needs: ${missing.join(", ")}.`, `Run: ${command}`);
+    throw new UserError(
+      `A build needs Debian packages that are not installed: ${missing.join(", ")}.`,
+      `Run: ${command}`,
+    );
   }
   const failure = await progress(`installing ${missing.join(", ")}`, () => aptInstall(missing));
   if (failure === undefined) return;

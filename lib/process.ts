@@ -1,30 +1,32 @@
+/** Background processes that outlive the command that starts them. */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { bootId } from "./boot-id";
 
-/** A background process as it was recorded: the start time tells it from a later process with the same id. */
+/** The record of a background process; its start time distinguishes it from a later process with the same id. */
 interface Recorded {
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat: clock ticks between the host's boot and the process's start. */
   readonly startTime: string;
-  /** The host's boot: start times of another boot mean nothing. */
+  /** The host's boot: start times from another boot mean nothing. */
   readonly bootId: string;
 }
 
-/** A process that outlives the command that started it, known by a record in a directory. */
+/** A process that outlives the command that started it, identified by a record in a directory. */
 export interface Daemon {
   /** Short name: the files are <directory>/<name>.{pid,log}. */
   readonly name: string;
   readonly directory: string;
 }
 
-/** Where the daemon writes what it has to say. */
+/** The file that the daemon's output goes to. */
 export function logFile(daemon: Daemon): string {
   return join(daemon.directory, `${daemon.name}.log`);
 }
 
-/** The process id of the daemon if it runs, by record and start time. */
+/** The daemon's process id, if it is running. */
 export function runningPid(daemon: Daemon): number | undefined {
   const file = recordFile(daemon);
   if (!existsSync(file)) return undefined;
@@ -33,11 +35,11 @@ export function runningPid(daemon: Daemon): number | undefined {
     const alive = recorded.bootId === bootId() && recorded.startTime === startTime(recorded.pid);
     return alive ? recorded.pid : undefined;
   } catch {
-    return undefined; // a record cut short by a crash: nothing is known to run
+    return undefined; // a record that a crash left incomplete: nothing is known to be running
   }
 }
 
-/** Starts the daemon in a session of its own, unless it runs; its output goes to its log. */
+/** Starts the daemon in a new session, unless it is running already. Its output goes to its log. */
 export function startDaemon(
   daemon: Daemon,
   command: string,
@@ -50,7 +52,7 @@ export function startDaemon(
   const log = openSync(logFile(daemon), "a", 0o600);
   const child = spawn(command, args, { detached: true, stdio: ["ignore", log, log], env, cwd: daemon.directory });
   closeSync(log);
-  child.on("error", () => undefined); // shows as a daemon that does not answer; its log and command are reported then
+  child.on("error", () => undefined); // the caller finds that the daemon does not answer, and reports its log
   child.unref();
   if (child.pid === undefined) throw new Error(`cannot start ${command}`);
   const recorded: Recorded = { pid: child.pid, startTime: startTime(child.pid) ?? "", bootId: bootId() };
@@ -59,7 +61,7 @@ export function startDaemon(
   return child.pid;
 }
 
-/** Ends the daemon: asks first, forces after the grace (milliseconds). Returns when it is gone. */
+/** Stops the daemon with SIGTERM, or SIGKILL after the grace period (milliseconds). Resolves once it is gone. */
 export async function stopDaemon(daemon: Daemon, grace = 10_000): Promise<void> {
   const pid = runningPid(daemon);
   if (pid !== undefined) {
@@ -73,13 +75,13 @@ export async function stopDaemon(daemon: Daemon, grace = 10_000): Promise<void> 
   rmSync(recordFile(daemon), { force: true });
 }
 
-/** Last lines of the daemon's log, for a message that says why it does not answer. */
+/** The last lines of the daemon's log, for a message about why it does not answer. */
 export function logTail(daemon: Daemon, lines = 15): string {
   if (!existsSync(logFile(daemon))) return "(no log)";
   return readFileSync(logFile(daemon), "utf8").trimEnd().split("\n").slice(-lines).join("\n");
 }
 
-/** Looks again every 100 ms until the condition holds; false when the time (milliseconds) is over. */
+/** Polls every 100 ms until the condition holds. Resolves to false after the timeout (milliseconds). */
 export async function waitFor(condition: () => Promise<boolean> | boolean, timeout: number): Promise<boolean> {
   const deadline = Date.now() + timeout;
   while (!(await condition())) {
@@ -93,7 +95,7 @@ function recordFile(daemon: Daemon): string {
   return join(daemon.directory, `${daemon.name}.pid`);
 }
 
-/** Start time of a process, or undefined if there is none (a zombie counts as none). */
+/** Start time of a process, or undefined if there is no such process or it is a zombie. */
 export function startTime(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -102,8 +104,4 @@ export function startTime(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function bootId(): string {
-  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }

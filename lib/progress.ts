@@ -1,10 +1,10 @@
 /**
- * Says what a long part does and how long it takes, on standard error, so that a command's own output stays clean. On a
- * terminal the time counts in one line at the bottom; elsewhere (a log, CI) there is a line at the start, one every 30 s,
- * and in both one at the end.
+ * Reports long-running work and its duration on standard error, so that a command's own output stays clean. A terminal
+ * shows the elapsed time in a line at the bottom; elsewhere (a log, CI) there is a line at the start and one
+ * every 30 s. Both get a line at the end.
  */
 
-/** Where progress is shown: process.stderr, or what a test hands in. */
+/** Where progress is shown: process.stderr, or a test's substitute. */
 export interface Screen {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -16,24 +16,24 @@ interface Part {
   readonly start: number;
 }
 
-/** Milliseconds between two lines of a log, and between two drawings of a terminal's line. */
+/** Milliseconds between two lines in a log, and between two updates of a terminal's line. */
 const EVERY = { log: 30_000, terminal: 1000 } as const;
 
 const CLEAR_LINE = "\r\x1b[2K";
 
 const seconds = ({ start }: Part, digits: number): string => `${((Date.now() - start) / 1000).toFixed(digits)} s`;
 
-/** The parts under way on each screen, in the order of their start. */
-const underWay = new Map<Screen, Set<Part>>();
+/** The parts in progress on each screen, in the order in which they started. */
+const inProgress = new Map<Screen, Set<Part>>();
 
 /**
- * Runs one part of a longer work and reports it.
- * @param label what is done, as "building etcd v3.6.16".
+ * Runs one part of a longer task and reports it.
+ * @param label what it does, such as "building etcd v3.6.16".
  */
 export async function progress<T>(label: string, work: () => Promise<T>, screen: Screen = process.stderr): Promise<T> {
   const part: Part = { label, start: Date.now() };
-  const parts = underWay.get(screen) ?? new Set();
-  underWay.set(screen, parts.add(part));
+  const parts = inProgress.get(screen) ?? new Set();
+  inProgress.set(screen, parts.add(part));
 
   const show = (): unknown =>
     screen.isTTY ? draw(screen) : screen.write(`  … ${label}: ${seconds(part, 0)} so far\n`);
@@ -56,9 +56,9 @@ export async function progress<T>(label: string, work: () => Promise<T>, screen:
   }
 }
 
-/** Draws the terminal's line anew: every part under way with its time, cut to the terminal's width. */
+/** Redraws the terminal's line: every part in progress with its time, truncated to the terminal's width. */
 function draw(screen: Screen): void {
-  const parts = [...(underWay.get(screen) ?? [])].map((part) => `${part.label} ${seconds(part, 0)}`);
+  const parts = [...(inProgress.get(screen) ?? [])].map((part) => `${part.label} ${seconds(part, 0)}`);
   const line = parts.length === 0 ? "" : `  … ${parts.join(" · ")}`;
   screen.write(CLEAR_LINE + line.slice(0, (screen.columns ?? 80) - 1));
 }

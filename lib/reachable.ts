@@ -1,12 +1,15 @@
+/** Which hosts this machine can download from. */
+
+/** Results so far, by origin. */
 const asked = new Map<string, Promise<boolean>>();
 
-/** How long a host may take to answer before it counts as out of reach, in milliseconds. */
+/** How long a host may take to answer before it counts as unreachable, in milliseconds. */
 const PATIENCE = 4000;
 
-/** What a proxy on the way answers for a host that it does not let through: forbidden, log in first, legal reasons. */
+/** Statuses of a proxy that blocks a host: forbidden, authentication required, unavailable for legal reasons. */
 const REFUSALS: readonly number[] = [403, 407, 451];
 
-/** Whether the host of a URL answers and lets this machine in; found by trying, once a run. */
+/** Whether the host of a URL answers and is not blocked by a proxy. Tried once per host and run. */
 export function reachable(url: string): Promise<boolean> {
   const { origin } = new URL(url);
   const known = asked.get(origin);

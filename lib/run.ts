@@ -1,38 +1,39 @@
-import { spawn } from "node:child_process";
+/** Runs commands to their end, without a shell. */
+import { execa, type ExecaError } from "execa";
 import { withFileLock } from "./file-lock";
 
-/** What a command left behind. */
+/** The outcome of a command. */
 export interface Result {
+  /** 127 if the command could not be started, 1 if a signal ended it. */
   readonly exitCode: number;
   readonly stdout: string;
-  /** Standard output and standard error, interleaved. */
+  /** Standard output and standard error, interleaved; the reason if the command could not be started. */
   readonly all: string;
 }
 
 /** Options of a command. */
 export interface RunOptions {
-  /** Text for its standard input. */
+  /** Text for standard input, which is empty otherwise. */
   readonly input?: string;
-  /** Variables beside those of this process. */
+  /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Working directory; otherwise that of this process. */
+  readonly cwd?: string;
 }
 
-/** Runs a command to its end and answers its result, whatever the exit code; 127 if it cannot be started. */
-export function tryRun(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  return new Promise((done) => {
-    const child = spawn(command, args, { env: { ...process.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"] });
-    let stdout = "";
-    let all = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => ((stdout += text), (all += text)));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (all += text));
-    child.stdin.on("error", () => undefined); // a command that reads no input
-    child.stdin.end(options.input ?? "");
-    child.on("error", (error) => done({ exitCode: 127, stdout, all: error.message }));
-    child.on("close", (code) => done({ exitCode: code ?? 1, stdout, all }));
-  });
+/** Runs a command to its end and returns the outcome, whatever the exit code. */
+export async function tryRun(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const kept = { all: true, cleanup: false, maxBuffer: Infinity, stripFinalNewline: false } as const;
+  const child = execa(command, args, { input: "", ...options, ...kept });
+  child.stdin?.removeAllListeners("error").on("error", () => undefined); // a command may exit without reading its input
+  const result = await child.catch((error: ExecaError) => error);
+  const { exitCode, signal, stdout, all = "" } = result;
+  if (exitCode !== undefined) return { exitCode, stdout, all };
+  if (signal !== undefined) return { exitCode: 1, stdout, all };
+  return { exitCode: 127, stdout, all: ("originalMessage" in result && result.originalMessage) || all };
 }
 
-/** Runs a command and answers its standard output; throws with the command's own words if it fails. */
+/** Runs a command and returns its standard output. @throws with the command's whole output if it fails. */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const result = await tryRun(command, args, options);
   if (result.exitCode !== 0) {
@@ -43,9 +44,12 @@ export async function run(command: string, args: readonly string[], options: Run
   return result.stdout;
 }
 
-/** Installs Debian packages if apt-get is here and may; answers its output if that failed. One at a time on the machine. */
+/**
+ * Installs Debian packages, one installation at a time on this machine.
+ * @returns undefined, or why it failed.
+ */
 export async function aptInstall(packages: readonly string[]): Promise<string | undefined> {
-  if (process.getuid?.() !== 0) return "apt-get installs as root only";
+  if (process.getuid?.() !== 0) return "only root can install packages";
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   return withFileLock(
     "/run/kubernetes-from-scratch-apt.lock",

@@ -1,44 +1,43 @@
-/** Builds commands out of Go modules, through the module proxy: for a machine that cannot download the releases. */
+/** Builds commands from Go modules, which come from the module proxy. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
+import type { Architecture } from "../cluster/instance-types";
+import { hostArchitecture } from "../lib/architecture";
 import { UserError } from "../lib/errors";
+import { type RunOptions, tryRun } from "../lib/run";
 
-/** What is built, and from what. */
+/** What to build, and from what. */
 export interface GoBuild {
-  /** Modules that the commands come from, as path@version. */
+  /** Modules that contain the commands, as path@version. */
   readonly requires: readonly string[];
-  /** Import paths of main packages; the last element names the binary. */
+  /** Import paths of main packages. The last element names the binary. */
   readonly packages: readonly string[];
-  /** Source of a main package of our own, where upstream's cannot be named through the proxy, and its binary's name. */
+  /** Source of an additional main package, if upstream's cannot be imported by path, and the name of its binary. */
   readonly main?: { readonly binary: string; readonly source: string };
   /** As path=path@version. */
   readonly replaces?: readonly string[];
-  /** A module whose own replacements by local directories become this version of the same path. */
+  /** A module that replaces its dependencies by local directories; this version of each is used instead. */
   readonly replacesOf?: { readonly module: string; readonly version: string };
   readonly tags?: readonly string[];
   readonly ldflags?: readonly string[];
-  /** Linked statically against C libraries; otherwise without C at all. */
+  /** Link statically against C libraries. Otherwise cgo is disabled. */
   readonly cgo?: boolean;
 }
 
-type GoArchitecture = "amd64" | "arm64";
-const host: GoArchitecture = process.arch === "arm64" ? "arm64" : "amd64";
-
 /**
- * Builds into a directory, one binary a command, for this machine's architecture or another one.
- * @param scratch an existing directory, for the module that requires what is built.
+ * Builds one binary per command into a directory, for this machine's architecture or another one.
+ * @param scratch an existing directory, for a temporary module that requires the commands.
  */
 export async function goBuild(
   build: GoBuild,
   out: string,
   scratch: string,
-  architecture: GoArchitecture = host,
+  architecture: Architecture = hostArchitecture,
 ): Promise<void> {
-  if (build.cgo && architecture !== host) {
+  if (build.cgo && architecture !== hostArchitecture) {
     throw new UserError(
-      `${build.packages.join(", ")} is linked against C libraries, so this ${host} machine does not build it for ${architecture}.`,
-      `Use instance types of the architecture ${host}, or a machine that can download the releases.`,
+      `${build.packages.join(", ")} links against C libraries, so this ${hostArchitecture} machine cannot build it for ${architecture}.`,
+      `Use ${hostArchitecture} instance types, or a machine that can download the releases.`,
     );
   }
   await ensureGo();
@@ -57,13 +56,17 @@ export async function goBuild(
   await compile(build, dir, out, architecture);
 }
 
-/** Builds the main package of a module that is a directory of ours. */
-export async function goBuildDirectory(dir: string, file: string): Promise<void> {
+/**
+ * Builds a main package of a Go module that is part of this project.
+ * @param version value of the package's variable `version`.
+ */
+export async function goBuildLocal(module: string, main: string, version: string, file: string): Promise<void> {
   await ensureGo();
-  await go(dir, ["build", "-trimpath", "-ldflags", "-s -w", "-o", file, "."], { CGO_ENABLED: "0" });
+  const ldflags = `-s -w -X main.version=${version}`;
+  await go(module, ["build", "-trimpath", "-ldflags", ldflags, "-o", file, main], { CGO_ENABLED: "0" });
 }
 
-async function compile(build: GoBuild, dir: string, out: string, architecture: GoArchitecture): Promise<void> {
+async function compile(build: GoBuild, dir: string, out: string, architecture: Architecture): Promise<void> {
   const ldflags = ["-s -w", ...(build.ldflags ?? []), ...(build.cgo ? ["-extldflags -static"] : [])].join(" ");
   const tags = build.tags?.length ? ["-tags", build.tags.join(",")] : [];
   const env = { CGO_ENABLED: build.cgo ? "1" : "0", GOARCH: architecture };
@@ -72,7 +75,7 @@ async function compile(build: GoBuild, dir: string, out: string, architecture: G
   if (build.packages.length) await go(dir, [...base, `${out}/`, ...build.packages], env);
 }
 
-/** Kubernetes requires its own libraries at v0.0.0 and replaces them by ./staging: the proxy has them as modules. */
+/** Kubernetes requires its own libraries at v0.0.0 and replaces them by ./staging. The proxy has them as modules. */
 async function replacesOf({ replacesOf: wanted, requires }: GoBuild, dir: string): Promise<string[]> {
   if (!wanted) return [];
   const module = requires.find((path) => path.startsWith(`${wanted.module}@`)) ?? wanted.module;
@@ -83,13 +86,13 @@ async function replacesOf({ replacesOf: wanted, requires }: GoBuild, dir: string
   return (Replace ?? []).map(({ Old }) => `${Old.Path}=${Old.Path}@${wanted.version}`);
 }
 
-async function go(dir: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
-  const result = await execa("go", args, { cwd: dir, env: { GOFLAGS: "-buildvcs=false", ...env }, reject: false });
+async function go(cwd: string, args: readonly string[], env: RunOptions["env"] = {}): Promise<string> {
+  const result = await tryRun("go", args, { cwd, env: { GOFLAGS: "-buildvcs=false", ...env } });
   if (result.exitCode === 0) return result.stdout;
-  const reason = result.stderr.trim().split("\n").slice(-20).join("\n");
+  const reason = result.all.trim().split("\n").slice(-20).join("\n");
   throw new UserError(
     `\`go ${args.slice(0, 2).join(" ")}\` failed:\n${reason}\n`,
-    "Modules come from the proxy that `go env GOPROXY` names: it must answer. Then run the same again.",
+    "Check that the module proxy (`go env GOPROXY`) can be reached, then run the same command again.",
   );
 }
 
@@ -97,11 +100,11 @@ let found = false;
 
 async function ensureGo(): Promise<void> {
   if (found) return;
-  const result = await execa("go", ["env", "GOVERSION"], { reject: false });
-  if (result.exitCode !== 0)
+  if ((await tryRun("go", ["env", "GOVERSION"])).exitCode !== 0) {
     throw new UserError(
-      "This machine reaches no release downloads, so binaries are built from Go modules, and Go is missing.",
-      "Install Go 1.26 or newer, or give the machine a way to the internet.",
+      "This machine cannot download releases, so they must be built from Go modules, but Go is not installed.",
+      "Install Go 1.26 or newer, or give the machine internet access.",
     );
+  }
   found = true;
 }

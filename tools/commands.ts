@@ -8,7 +8,7 @@ import { UserError } from "../lib/errors";
 import { quote } from "../lib/quote";
 import { writeTranscript } from "./by-hand";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
-import { labDir, root } from "./places";
+import { cloudsDir, labDir, root } from "./places";
 import { checkCredentials, preflight } from "./preflight";
 import { Pulumi } from "./pulumi";
 import { recover, takeOver } from "./recover";
@@ -61,7 +61,8 @@ export async function down(name: string): Promise<void> {
     console.log(`Stack ${name} does not exist, so there is nothing to destroy.`);
   }
   await removeStackFiles(stack.dir);
-  if (stack.isLocal && !(await cloudHasOtherStacks(pulumi))) await cloudDown({ name: cloudName() });
+  if (stack.isLocal && !(await cloudHasOtherStacks(pulumi)))
+    await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
 }
 
 /** `make status`: machines and proofs as the last run recorded them, and the nodes as the API server lists them now. */
@@ -87,7 +88,7 @@ export async function env(name: string): Promise<void> {
 export async function clean(): Promise<void> {
   const names = existsSync(labDir) ? readdirSync(labDir) : [];
   for (const name of names) if (existsSync(join(labDir, name, `Pulumi.${name}.yaml`))) await down(name);
-  await cloudDown({ name: cloudName() });
+  await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
 }
 
 /** `make labs`: runs every experiment and writes a report. */
@@ -126,7 +127,7 @@ async function makeReady(pulumi: Pulumi): Promise<void> {
 async function startCloud(stack: Stack): Promise<void> {
   const { releasesDir, registryDir } = await ensureReleasesFor(stack);
   const preload = process.env["PRELOAD"] === "1";
-  await cloudUp({ name: cloudName(), port: stack.port, releasesDir, registryDir, preload });
+  await cloudUp({ name: cloudName(), port: stack.port, stateRoot: cloudsDir, releasesDir, registryDir, preload });
 }
 
 async function cloudHasOtherStacks(pulumi: Pulumi): Promise<boolean> {

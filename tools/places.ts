@@ -9,6 +9,8 @@ export const labDir = join(root, ".lab");
 export const stackDir = (stack: string): string => join(labDir, stack);
 /** Pulumi's file backend for the stacks of the local cloud. */
 export const stateDir = join(labDir, "state");
+/** State of the local clouds, one folder per cloud. */
+export const cloudsDir = join(labDir, "cloud");
 /** Passphrase of those stacks' secrets. Random, made on first use, mode 0600. */
 export const passphraseFile = join(labDir, "passphrase");
 /** Name of the Pulumi project, which is also the namespace of its configuration. */

@@ -5,7 +5,7 @@ import { images, kubernetesBinaries, releases } from "../cluster/versions";
 import { hostArchitecture } from "../lib/architecture";
 import { cacheRoot } from "../lib/cache";
 import { ensureImages } from "../supply/images";
-import { ensureEngine } from "../supply/pulumi";
+import { ensurePulumi } from "../supply/pulumi";
 import { ensureReleases, mirrorPath } from "../supply/releases";
 import { labDir } from "./places";
 import type { Stack } from "./stack";
@@ -22,7 +22,7 @@ const stackBin = ({ dir }: Stack): string => join(dir, "bin");
 
 /** @throws UserError if a part can be neither downloaded nor built. */
 export async function ensureToolchain(stack: Stack): Promise<Toolchain> {
-  const engine = await ensureEngine(join(labDir, "pulumi"));
+  const engine = await ensurePulumi(join(labDir, "pulumi"));
   const binDirs = [engine.binDir, stackBin(stack)];
   return {
     pulumi: join(engine.binDir, "pulumi"),

@@ -1,3 +1,9 @@
+/**
+ * The container engine: a Docker engine that is already running on this host, or else a private one.
+ *
+ * The private engine is Debian's docker.io with its own data directory, socket and process. It is shared by all clouds on
+ * the host and stopped when the last of them is taken down.
+ */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,34 +12,29 @@ import { UserError } from "../../lib/errors";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
 import { withFileLock } from "../../lib/file-lock";
 import { aptInstall, run, tryRun } from "../../lib/run";
+import { brand } from "../names";
 
-/**
- * The container engine: the one that answers on this machine, else one of the project's own.
- *
- * The own engine is Debian's docker.io with a data directory, a socket and a process of its own. It serves every
- * checkout and cloud of the machine; whoever takes down the last cloud stops it.
- */
-const HOME = "/var/lib/kubernetes-from-scratch/engine";
-const RUN = "/run/kubernetes-from-scratch";
+const HOME = `/var/lib/${brand.name}/engine`;
+const RUN = `/run/${brand.name}`;
 const SOCKET = `${RUN}/engine.sock`;
 const DAEMON: Daemon = { name: "dockerd", directory: HOME };
-/** One file for each cloud that uses the engine, holding the cloud's state directory. */
+/** One file per cloud that uses the engine, containing the path of the cloud's state directory. */
 const USERS = `${HOME}/clouds`;
-/** net.ipv4.ip_forward as it was: dockerd turns it on, and nothing is left behind. */
+/** The original value of net.ipv4.ip_forward, which dockerd turns on, to be restored in the end. */
 const FORWARDING_BEFORE = `${HOME}/ip-forward.before`;
 const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
 
-/** An engine that answers. */
-export interface Engine {
+/** A running engine. */
+export interface ContainerEngine {
   readonly docker: Docker;
-  /** Value of DOCKER_HOST for commands. */
+  /** Value of DOCKER_HOST for commands that use it. */
   readonly host: string;
-  /** True if it is the project's own. */
+  /** Whether it is the private one. */
   readonly own: boolean;
 }
 
-/** The engine if one answers: DOCKER_HOST, the default socket, the project's own. Starts nothing. */
-export async function findEngine(): Promise<Engine | undefined> {
+/** The running engine, if any: at DOCKER_HOST, at the default socket, or the private one. Starts nothing. */
+export async function findEngine(): Promise<ContainerEngine | undefined> {
   const candidates = [
     ...(process.env["DOCKER_HOST"]
       ? [{ host: process.env["DOCKER_HOST"], own: process.env["DOCKER_HOST"] === `unix://${SOCKET}` }]
@@ -49,12 +50,16 @@ export async function findEngine(): Promise<Engine | undefined> {
   return undefined;
 }
 
-/** The engine, installed and started if none answers. It runs as long as a cloud that asked for it is up. */
-export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
+/**
+ * Returns the running engine. If there is none, installs and starts the private one, which then runs until the last of
+ * the clouds that use it is down.
+ * @throws UserError if this process is not root's, or if the engine cannot be installed or started.
+ */
+export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngine> {
   if (process.getuid?.() !== 0) {
     throw new UserError(
-      "The local cloud makes networks and containers on this machine, so it runs as root.",
-      "Run the same command as root, or use an AWS stack (STACK=dev).",
+      "The local cloud creates networks and containers on this machine, which only root can do.",
+      "Run the same command as root.",
     );
   }
   return withEngineLock(async () => {
@@ -63,7 +68,7 @@ export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
     const found = await findEngine();
     if (found) return found;
     await install();
-    const started = await findEngine(); // where systemd runs, the package starts it
+    const started = await findEngine(); // where systemd is running, installing the package starts it
     if (started) return started;
     const previous = readFileSync(FORWARDING, "utf8");
     if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
@@ -75,8 +80,8 @@ export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
     const docker = new Docker({ socketPath: SOCKET });
     if (!(await waitFor(() => answers(docker), 60_000))) {
       throw new UserError(
-        `The container engine does not answer on ${SOCKET}; the end of ${logFile(DAEMON)} says:\n${logTail(DAEMON)}\n`,
-        "Mend that, or start a Docker engine yourself: it is used if it answers.",
+        `The container engine did not start on ${SOCKET}. ${logFile(DAEMON)} ends with:\n${logTail(DAEMON)}\n`,
+        "Fix that, or start Docker yourself; a running engine is picked up automatically.",
       );
     }
     return { docker, host: `unix://${SOCKET}`, own: true };
@@ -84,8 +89,9 @@ export async function ensureEngineRuns(stateDir: string): Promise<Engine> {
 }
 
 /**
- * Says that a cloud needs the engine no more. The project's own engine is stopped with its last cloud, if no container of
- * anybody is left in it; images and caches stay. True if it was stopped.
+ * Releases the engine for a cloud. The private engine is stopped with its last cloud, unless it still has containers of
+ * somebody else; its images and caches are kept.
+ * @returns whether the engine was stopped.
  */
 export async function releaseEngine(stateDir: string): Promise<boolean> {
   return withEngineLock(async () => {
@@ -103,7 +109,7 @@ export async function releaseEngine(stateDir: string): Promise<boolean> {
   });
 }
 
-/** An engine that ends leaves its own network namespace mounted. */
+/** Unmounts everything below a directory: an engine that stops leaves its network namespace mounted. */
 async function unmountBelow(directory: string): Promise<void> {
   const points = readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
@@ -111,7 +117,7 @@ async function unmountBelow(directory: string): Promise<void> {
   for (const point of points.filter((path) => path.startsWith(`${directory}/`)).reverse()) await run("umount", [point]);
 }
 
-/** Removes what an engine leaves in the host's network when it ends: its bridge, its firewall chains, forwarding. */
+/** Undoes what a stopped engine leaves behind in the host's network: its bridge, its firewall chains, IP forwarding. */
 async function tidyNetwork(): Promise<void> {
   await tryRun("ip", ["link", "delete", "docker0"]);
   const rules = await tryRun("iptables-save", []);
@@ -127,7 +133,7 @@ async function tidyNetwork(): Promise<void> {
   }
 }
 
-/** The output of iptables-save without the engine's chains and rules, and with FORWARD open again as it was before. */
+/** The output of iptables-save without the engine's chains and rules, and with the FORWARD policy back at ACCEPT. */
 export function withoutEngineRules(saved: string): string {
   return saved
     .split("\n")
@@ -136,7 +142,7 @@ export function withoutEngineRules(saved: string): string {
     .join("\n");
 }
 
-/** One at a time starts or stops the engine, on the whole machine. */
+/** Ensures that only one process on the host starts or stops the engine at a time. */
 async function withEngineLock<T>(task: () => Promise<T>): Promise<T> {
   mkdirSync(HOME, { recursive: true, mode: 0o700 });
   return withFileLock(`${HOME}/lock`, () => undefined, task);
@@ -145,8 +151,8 @@ async function withEngineLock<T>(task: () => Promise<T>): Promise<T> {
 const userFile = (stateDir: string): string =>
   join(USERS, createHash("sha256").update(stateDir).digest("hex").slice(0, 16));
 
-/** When the engine was started, as far as it is known: a container that ran before then was stopped with the engine. */
-export function engineStartedAt(engine: Engine): Date {
+/** When the engine started, as far as known: a container started before then went down with the engine or the host. */
+export function engineStartedAt(engine: ContainerEngine): Date {
   const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
   const booted = new Date(Date.now() - uptime * 1000);
   return engine.own ? new Date(Math.max(statSync(`${HOME}/dockerd.pid`).mtimeMs, booted.getTime())) : booted;
@@ -166,8 +172,8 @@ async function install(): Promise<void> {
   const failure = await aptInstall(["docker.io"]);
   if (failure !== undefined) {
     throw new UserError(
-      `No container engine answers, and installing Debian's docker.io failed:\n${failure}\n`,
-      "Install and start a Docker engine (20.10 or newer); it is used if it answers.",
+      `No container engine is running, and installing Debian's docker.io failed:\n${failure}\n`,
+      "Install and start Docker 20.10 or newer; a running engine is picked up automatically.",
     );
   }
 }

@@ -1,11 +1,11 @@
-"""What the hypervisor needs beside the AWS API: notice of changes, and a place to report what machines really do.
+"""What the hypervisor needs beyond the AWS API: notice of changes, and a way to report what machines are really doing.
 
-GET  /hypervisor/changes?after=N  answers as soon as the API's generation is above N, or after a few seconds:
+GET  /hypervisor/changes?after=N  returns once the API's generation exceeds N, or after a few seconds in any case:
      {"process": 4711, "generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1},
-     "addresses": {"arn:…:loadbalancer/…": {"subnet-0abc…": "10.0.1.10"}}}; "boots" tells when an instance was last
-     told to run, start or reboot, in seconds since 1970, "addresses" where load balancers are.
-POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…": "healthy"}}, "impaired": ["i-0abc…"]};
-     shows in DescribeTargetHealth and DescribeInstanceStatus.
+     "addresses": {"arn:…:loadbalancer/…": {"subnet-0abc…": "10.0.1.10"}}}. "boots" is when an instance was last asked
+     to run, start or reboot, in seconds since 1970; "addresses" are those of the load balancers.
+POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…": "healthy"}}, "impaired": ["i-0abc…"]}
+     sets what DescribeTargetHealth and DescribeInstanceStatus return.
 """
 
 import json
@@ -15,19 +15,20 @@ from urllib.parse import parse_qs
 
 from moto.backends import get_backend
 
-import mends
+import patches
 
 WAIT_SECONDS = 5
 
 
 class Feed:
-    def __init__(self, lock: threading.Lock, save) -> None:
+    """The WSGI application for /hypervisor/."""
+
+    def __init__(self, lock: threading.Lock) -> None:
         self.condition = threading.Condition(lock)
         self.generation = 1
-        self.save = save
 
     def changed(self) -> None:
-        """Called with the lock held, after a change."""
+        """To be called after a change, with the lock held."""
         self.generation += 1
         self.condition.notify_all()
 
@@ -38,7 +39,7 @@ class Feed:
         elif environ["PATH_INFO"] == "/hypervisor/health":
             body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             with self.condition:
-                mends.health.update(json.loads(body))
+                patches.health.update(json.loads(body))
             answer = {}
         else:
             start_response("404 Not Found", [("Content-Length", "0")])
@@ -49,7 +50,7 @@ class Feed:
 
     def changes(self, after: int) -> dict:
         with self.condition:
-            # "After" a generation that never was: the asker knew an earlier process, so it must look again.
+            # A generation in the future comes from an earlier API process: the caller has to read everything again.
             self.condition.wait_for(lambda: self.generation > after or after > self.generation, WAIT_SECONDS)
             ec2 = [(region, backend) for regions in get_backend("ec2").values() for region, backend in regions.items()]
             return {

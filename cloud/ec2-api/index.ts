@@ -1,3 +1,4 @@
+/** The EC2, ELBv2 and STS APIs of a cloud, as a background process: moto_server, started by launcher.py. */
 import { connect } from "node:net";
 import { join } from "node:path";
 import { cached } from "../../lib/cache";
@@ -7,22 +8,22 @@ import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor 
 import { progress } from "../../lib/progress";
 import { tryRun } from "../../lib/run";
 
-/** The EC2, ELBv2, IAM, SSM and STS API of a cloud: moto_server with the launcher beside this file. */
-const REQUIREMENTS = "moto[ec2,elbv2,iam,server,ssm,sts]==5.2.1";
+const MOTO_VERSION = "5.2.1";
+const REQUIREMENT = `moto[ec2,elbv2,server,sts]==${MOTO_VERSION}`;
 const PYTHON = "python3";
 
-/** Address of the cloud's API, for AWS_ENDPOINT_URL or the config key awsEndpoint. */
+/** URL of the cloud's API, for AWS_ENDPOINT_URL or an SDK's `endpoint` option. */
 export function apiEndpoint(cloud: Cloud): string {
   return `http://127.0.0.1:${cloud.port}`;
 }
 
-/** Starts the API process unless it runs, and waits until it answers. */
+/** Starts the API process unless it is already running, and waits until it accepts connections. */
 export async function startEc2Api(cloud: Cloud): Promise<void> {
   if (runningPid(daemonOf(cloud)) !== undefined && (await portIsTaken(cloud.port))) return;
   if (runningPid(daemonOf(cloud)) === undefined && (await portIsTaken(cloud.port))) {
     throw new UserError(
-      `Port ${cloud.port} of 127.0.0.1, where the EC2 API of the local cloud "${cloud.name}" would listen, is in use.`,
-      "End what listens there, or choose another port with LAB_CLOUD_PORT.",
+      `Port ${cloud.port} on 127.0.0.1, which the EC2 API of the local cloud "${cloud.name}" needs, is in use.`,
+      "Stop the process that listens there, or choose another port with LAB_CLOUD_PORT.",
     );
   }
   const packages = await ensureMoto();
@@ -34,49 +35,50 @@ export async function startEc2Api(cloud: Cloud): Promise<void> {
     PYTHONUNBUFFERED: "1",
     PYTHONDONTWRITEBYTECODE: "1",
   });
-  const answers = await waitFor(async () => {
+  const inTime = await waitFor(async () => {
     if (runningPid(daemonOf(cloud)) === undefined) return true;
     return portIsTaken(cloud.port);
   }, 30_000);
-  if (!answers || runningPid(daemonOf(cloud)) === undefined) {
+  if (!inTime || runningPid(daemonOf(cloud)) === undefined) {
     throw new Error(
-      `The EC2 API does not answer on ${apiEndpoint(cloud)}; the end of ${logFile(daemonOf(cloud))}:\n${logTail(daemonOf(cloud))}`,
+      `The EC2 API did not start on ${apiEndpoint(cloud)}. ${logFile(daemonOf(cloud))} ends with:\n` +
+        logTail(daemonOf(cloud)),
     );
   }
 }
 
-/** Ends the API process; what it knows stays in the state directory. */
+/** Stops the API process; its state remains in the state directory. */
 export async function stopEc2Api(cloud: Cloud): Promise<void> {
   await stopDaemon(daemonOf(cloud));
 }
 
-/** Process id of the API, if it runs. */
+/** Process id of the API, if it is running. */
 export function ec2ApiPid(cloud: Cloud): number | undefined {
   return runningPid(daemonOf(cloud));
 }
 
-/** The directory of Python packages that holds moto, made if it is missing. */
+/** The directory of Python packages that contains moto, installed if it is missing. */
 export async function ensureMoto(): Promise<string> {
   const version = await tryRun(PYTHON, ["--version"]);
   if (version.exitCode !== 0) {
     throw new UserError(
-      "The local cloud's EC2 API needs Python 3.10 or newer, and python3 does not run.",
+      "The local cloud's EC2 API needs Python 3.10 or newer, but python3 cannot be run.",
       "Install it: apt-get install python3 python3-venv.",
     );
   }
   return cached({
     name: "ec2-api",
-    version: "5.2.1",
-    recipe: `${REQUIREMENTS} ${version.stdout.trim()}`,
+    version: MOTO_VERSION,
+    recipe: `${REQUIREMENT} ${version.stdout.trim()}`,
     build: async (target) => {
-      // Not a virtual environment but a plain directory of packages: it may be moved once it is complete, and runs with
-      // -S, so that nothing of the machine's own Python gets in.
-      const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", target, REQUIREMENTS];
-      const result = await progress(`installing ${REQUIREMENTS}`, () => tryRun(PYTHON, pip));
+      // A plain directory of packages, not a virtual environment, because the cache moves it when it is complete. With -S
+      // Python does not use packages that are installed on the host.
+      const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", target, REQUIREMENT];
+      const result = await progress(`installing ${REQUIREMENT}`, () => tryRun(PYTHON, pip));
       if (result.exitCode !== 0) {
         throw new UserError(
-          `Installing ${REQUIREMENTS} with pip failed:\n${result.all}\n`,
-          "Make PyPI reachable, and python3-pip present.",
+          `Installing ${REQUIREMENT} with pip failed:\n${result.all}\n`,
+          "Check that python3-pip is installed and that PyPI can be reached.",
         );
       }
     },

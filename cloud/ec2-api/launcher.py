@@ -1,10 +1,10 @@
-"""Serves the EC2, ELBv2, IAM, SSM and STS APIs on the loopback address: moto_server as PyPI has it, with three additions.
+"""Serves the EC2, ELBv2 and STS APIs on the loopback address: moto_server as published on PyPI, with three additions.
 
-- What moto leaves out of EC2 and a Terraform or Pulumi refresh would see as drift (mends.py).
-- State that survives the process (state.py): no answer is given before the change it reports is on disk.
-- A feed for the hypervisor under /hypervisor/ (feed.py): it waits for changes instead of polling a dozen Describe calls.
+- patches.py: features that moto lacks, such as those whose absence an infrastructure-as-code tool would see as drift.
+- state.py: state that survives the process. No request is answered before the change that it made is on disk.
+- feed.py: a feed under /hypervisor/, which lets the hypervisor wait for changes instead of polling Describe calls.
 
-Usage: launcher.py PORT STATE_DIRECTORY. The machine images come from the file that MOTO_AMIS_PATH names.
+Usage: launcher.py PORT STATE_DIRECTORY. MOTO_AMIS_PATH names the file that lists the machine images.
 """
 
 import os
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-# moto talks to nobody, but boto3 wants to be told who it is.
+# moto calls no real AWS API, but boto3 insists on credentials and a region.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -21,23 +21,23 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
-import mends
+import patches  # importing it patches moto
 from feed import Feed
 from state import Snapshot
 
-# A request whose action starts like this changes nothing.
+# Requests whose action starts with one of these change nothing.
 READS = ("Describe", "Get", "List", "Lookup", "Search")
 
 
 class Cloud:
-    """One request at a time: moto's models are not made for threads, and a snapshot must not see half a change."""
+    """Handles one request at a time: moto's models are not thread-safe, and a snapshot must not hold half a change."""
 
     def __init__(self, state_directory: pathlib.Path) -> None:
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.lock = threading.Lock()
         self.snapshot = Snapshot(state_directory / "ec2-api.pickle")
         self.snapshot.load()
-        self.feed = Feed(self.lock, self.snapshot.save)
+        self.feed = Feed(self.lock)
 
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"].startswith("/hypervisor/"):
@@ -52,7 +52,7 @@ class Cloud:
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Keeps connections open (HTTP/1.1) and logs failures only."""
+    """Keeps connections open (HTTP/1.1) and logs server errors only."""
 
     protocol_version = "HTTP/1.1"
 
@@ -63,8 +63,7 @@ class QuietHandler(WSGIRequestHandler):
 
 def main() -> None:
     port, state_directory = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # every change is on disk already
-    mends.apply()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # every change is already on disk
     run_simple("127.0.0.1", port, Cloud(state_directory), threaded=True, request_handler=QuietHandler)
 
 

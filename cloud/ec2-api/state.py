@@ -1,4 +1,4 @@
-"""Keeps what moto knows on disk, so that a cloud outlives its API process, a crash and a reboot of the host."""
+"""Keeps moto's state on disk, so that it survives the end of the API process, a crash, and a reboot of the host."""
 
 import os
 import pathlib
@@ -7,7 +7,8 @@ import pickle
 from cryptography.hazmat.primitives import serialization
 from moto import backends
 
-SERVICES = ("ec2", "elbv2", "iam", "ssm", "sts", "kms")
+# The services whose state is kept.
+SERVICES = ("ec2", "elbv2", "sts", "kms")
 
 
 def private_key(der: bytes):
@@ -15,7 +16,7 @@ def private_key(der: bytes):
 
 
 class Pickler(pickle.Pickler):
-    """Pickles also the private keys of KMS (an encrypted volume makes one), which have no pickle form of their own."""
+    """Also pickles the private keys of KMS (encrypting a volume creates one), which pickle cannot handle by itself."""
 
     def reducer_override(self, thing):
         if not hasattr(thing, "private_bytes"):
@@ -25,9 +26,9 @@ class Pickler(pickle.Pickler):
 
 
 class Snapshot:
-    """All backends of all accounts and regions in one pickle: one file keeps the references between services.
+    """All backends of all accounts and regions, in one pickle so that references between services are kept.
 
-    A snapshot of a six-node cluster is 0.1 MB and takes 5 ms, so it is simply taken at every change.
+    For a cloud of six instances it is 0.1 MB and takes 5 ms, so one is taken after every change.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -36,7 +37,7 @@ class Snapshot:
     def load(self) -> None:
         if not self.path.exists():
             return
-        # The file is our own, in a directory that only its owner reads: nothing else is ever unpickled.
+        # Unpickling is safe here: this program wrote the file, in a directory that only its owner can access.
         services = pickle.loads(self.path.read_bytes())
         for service, accounts in services.items():
             for account, regions in accounts.items():

@@ -1,23 +1,24 @@
+/** Appliances: containers in which the cloud's own services run. */
 import { createHash } from "node:crypto";
 import type Docker from "dockerode";
 import { Kind, LABEL, nameOf, ownerLabels } from "../names";
 import { Context, log } from "./context";
 import { ignoreMissing } from "./instances";
 
-/** A service of the cloud itself, in a container of its own: resolver, gateway or load balancer. */
+/** A service of the cloud: the resolver or gateway of a VPC, or a load balancer node. */
 export interface Appliance {
   readonly kind: Exclude<Kind, "machine">;
-  /** What it belongs to: the VPC's id, or the load balancer's and subnet's. Part of its container's name. */
+  /** Id of the VPC or load balancer node that it serves; part of the container's name. */
   readonly id: string;
   readonly vpcId: string;
   readonly command: readonly string[];
-  /** Address in the VPC's network, or undefined to use the host's own network. */
+  /** Address in the VPC's network, or undefined to run in the host's network. */
   readonly address: string | undefined;
-  /** Directories of the host that it may read: host path -> path in the container. */
+  /** Host directories mounted read-only: path on the host -> path in the container. */
   readonly readOnly: Readonly<Record<string, string>>;
 }
 
-/** The container of an appliance; `hash` tells whether a running one is still the wanted one. */
+/** The container of an appliance. Its label `hash` shows whether a running one is still up to date. */
 export function applianceContainer(context: Context, appliance: Appliance): Docker.ContainerCreateOptions {
   const { cloud } = context;
   const network = nameOf(cloud, "vpc", appliance.vpcId);
@@ -50,7 +51,7 @@ export function applianceContainer(context: Context, appliance: Appliance): Dock
   };
 }
 
-/** Keeps the wanted appliances running, as they are wanted, and removes the others. */
+/** Reconciles the appliances: starts what is missing, replaces what is out of date, removes what is not wanted. */
 export class Appliances {
   constructor(private readonly context: Context) {}
 

@@ -1,39 +1,39 @@
+/** Configures the load balancer nodes and reads their health checks, through HAProxy's control socket. */
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL } from "../names";
 import { Context, log } from "./context";
-import { Desired } from "./desired";
-import { LoadBalancer } from "./desired-balancers";
+import { Desired, LoadBalancer } from "./model";
 import { writeIfChanged } from "./files";
-import { CONTROL_SOCKET, nodeId, parseStat, renderBalancer } from "./load-balancer";
+import { CONTROL_SOCKET, balancerNodeId, parseStat, renderBalancer } from "./load-balancer";
 
-/** What the balancers' health checks found. */
+/** The results of the load balancers' health checks. */
 export interface BalancerHealth {
-  /** State of targets as DescribeTargetHealth has it, by target group and target. */
+  /** Target states as in DescribeTargetHealth, by target group and target. */
   readonly targets: Record<string, Record<string, string>>;
-  /** Addresses of nodes that have a healthy target. */
+  /** Addresses of the nodes that have a healthy target. */
   readonly nodes: ReadonlySet<string>;
 }
 
-/** Keeps the balancers' configuration and reads their health checks. */
+/** The load balancers of the cloud. */
 export class Balancers {
-  /** Servers that an earlier HAProxy process of the container saw healthy. */
+  /** Per container, the servers that its previous HAProxy process found healthy. */
   private readonly trusted = new Map<string, Set<string>>();
 
   constructor(private readonly context: Context) {}
 
-  /** Directory of a node's configuration. */
+  /** Directory with a node's configuration. */
   directory(id: string): string {
     return join(this.context.cloud.stateDir, "balancers", id);
   }
 
-  /** Writes the configuration of all nodes; a node that runs takes it up without dropping connections. */
+  /** Writes the configuration of all nodes. Running nodes load it without dropping connections. */
   async configure(desired: Desired, running: readonly Docker.ContainerInfo[]): Promise<void> {
     for (const balancer of desired.balancers) {
       for (const node of balancer.nodes) {
-        const id = nodeId(balancer, node);
+        const id = balancerNodeId(balancer, node);
         if (!writeIfChanged(join(this.directory(id), "haproxy.cfg"), renderBalancer(balancer, node))) continue;
         const container = running.find(({ Labels, State }) => Labels[LABEL.id] === id && State === "running");
         if (container) await this.reload(container.Id);
@@ -42,13 +42,13 @@ export class Balancers {
     }
   }
 
-  /** What the nodes' checks say. A target is healthy if one node can reach it, a node if it reaches one target. */
+  /** Reads the health checks. A target is healthy if any node can reach it, and a node if it can reach any target. */
   async health(desired: Desired, running: readonly Docker.ContainerInfo[]): Promise<BalancerHealth> {
     const targets: Record<string, Record<string, string>> = {};
     const nodes = new Set<string>();
     for (const balancer of desired.balancers) {
       for (const node of balancer.nodes) {
-        const container = running.find(({ Labels }) => Labels[LABEL.id] === nodeId(balancer, node));
+        const container = running.find(({ Labels }) => Labels[LABEL.id] === balancerNodeId(balancer, node));
         if (container?.State !== "running") continue;
         const servers = await this.distrust(container.Id).catch(() => []);
         merge(targets, balancer, servers);
@@ -59,8 +59,9 @@ export class Balancers {
   }
 
   /**
-   * A new HAProxy process takes its servers for healthy until their first check. They are set down instead, but for those
-   * that the process before it had seen healthy.
+   * Marks unchecked servers as down, except those that the previous process had found healthy: a new HAProxy process
+   * assumes that its servers are healthy until their first check.
+   * @returns the servers' states.
    */
   private async distrust(containerId: string): Promise<ReturnType<typeof parseStat>> {
     const servers = await this.stat(containerId);
@@ -73,7 +74,7 @@ export class Balancers {
     return servers;
   }
 
-  /** HAProxy takes a new configuration on SIGUSR2: a new process listens, the old one ends with its connections. */
+  /** Makes HAProxy reload: on SIGUSR2 a new process takes over, and the old one exits after its last connection. */
   private async reload(containerId: string): Promise<void> {
     const servers = await this.stat(containerId);
     this.trusted.set(containerId, new Set(servers.filter(({ state }) => state === "healthy").map(name)));
@@ -81,7 +82,7 @@ export class Balancers {
     for (let look = 0; look < 40; look++) {
       await sleep(50);
       const now = await this.distrust(containerId).catch(() => []);
-      if (now.some(({ state }) => state === "initial")) return; // the new process answers
+      if (now.some(({ state }) => state === "initial")) return; // the new process has answered
     }
   }
 
@@ -89,14 +90,14 @@ export class Balancers {
     return parseStat(await this.control(containerId, ["show stat"]));
   }
 
-  /** Says something to HAProxy through its control socket, reached through the process's own view of the file system. */
+  /** Sends commands to HAProxy's control socket, which is reached through /proc/<pid>/root, and returns its output. */
   private async control(containerId: string, commands: readonly string[]): Promise<string> {
     if (commands.length === 0) return "";
     const { State } = await this.context.docker.getContainer(containerId).inspect();
     return new Promise((done, fail) => {
       const socket = createConnection(`/proc/${State.Pid}/root${CONTROL_SOCKET}`);
       let answer = "";
-      socket.setTimeout(2_000, () => socket.destroy(new Error("HAProxy does not answer")));
+      socket.setTimeout(2_000, () => socket.destroy(new Error("HAProxy's control socket timed out")));
       socket.on("data", (data) => (answer += data.toString()));
       socket.on("error", fail);
       socket.on("close", () => done(answer));

@@ -1,30 +1,31 @@
+/** What all parts of the hypervisor share. */
 import Docker from "dockerode";
 import { Images } from "../images";
 import { Cloud } from "../names";
 import { Api } from "./desired";
 
-/** What every part of the hypervisor works with. */
+/** The hypervisor's settings and connections. */
 export interface Context {
   readonly cloud: Cloud;
   readonly docker: Docker;
   readonly api: Api;
   readonly images: Images;
-  /** Directory of the release mirror, or undefined if this cloud has none. */
+  /** Directory served at port 8080 of the gateways, or undefined if there is none. */
   readonly releasesDir: string | undefined;
-  /** Directory of the image registry, or undefined if this cloud has none. */
+  /** Directory of container images served at /v2/ of the same port, or undefined if there is none. */
   readonly registryDir: string | undefined;
-  /** Whether machines carry the releases in /opt/releases. */
+  /** Whether `releasesDir` is also mounted on machines, at /opt/releases. */
   readonly preload: boolean;
-  /** Containers that ran before this moment were stopped with the engine or the host. */
+  /** When the engine started: containers started before then went down with the engine or the host. */
   readonly engineStartedAt: () => Date;
 }
 
-/** Writes a line with the time to the hypervisor's log. */
+/** Writes a line to the hypervisor's log, with the time. */
 export function log(message: string): void {
   process.stdout.write(`${new Date().toISOString()} ${message}\n`);
 }
 
-/** The status code of an error of the engine, to tell "there is none" from a fault. */
+/** The HTTP status code of an error from the engine, if it has one; 404 means that the object does not exist. */
 export function statusCode(error: unknown): number | undefined {
   return (error as { statusCode?: number }).statusCode;
 }

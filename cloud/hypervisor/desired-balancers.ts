@@ -1,3 +1,4 @@
+/** Reads load balancers, listeners and target groups from the ELBv2 API. */
 import {
   DescribeListenersCommand,
   DescribeLoadBalancerAttributesCommand,
@@ -8,61 +9,7 @@ import {
   LoadBalancer as ApiLoadBalancer,
   TargetGroup as ApiTargetGroup,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
-import type { Changes, Instance } from "./desired";
-
-/** A network load balancer. */
-export interface LoadBalancer {
-  readonly arn: string;
-  readonly name: string;
-  readonly dnsName: string;
-  readonly vpcId: string;
-  readonly groups: readonly string[];
-  /** Its presence in each subnet. */
-  readonly nodes: readonly BalancerNode[];
-  /** Whether a node also serves the targets of other zones. */
-  readonly crossZone: boolean;
-  readonly listeners: readonly Listener[];
-}
-
-export interface BalancerNode {
-  readonly subnetId: string;
-  readonly zone: string;
-  readonly address: string;
-}
-
-export interface Listener {
-  readonly port: number;
-  readonly targetGroup: TargetGroup;
-}
-
-export interface TargetGroup {
-  readonly arn: string;
-  readonly name: string;
-  readonly healthCheck: HealthCheck;
-  readonly targets: readonly Target[];
-}
-
-/** A health check as the API has it; times in seconds. */
-export interface HealthCheck {
-  readonly protocol: string;
-  /** A number, or "traffic-port". */
-  readonly port: string;
-  readonly path: string;
-  readonly interval: number;
-  readonly timeout: number;
-  readonly unhealthy: number;
-  /** HTTP status codes as "200" or "200-399" or "200,204". */
-  readonly matcher: string;
-}
-
-export interface Target {
-  /** As it was registered: an instance's id or an address. */
-  readonly id: string;
-  readonly address: string;
-  readonly port: number;
-  /** Its zone, or undefined if it is an address of none of the cloud's instances. */
-  readonly zone: string | undefined;
-}
+import { Changes, Instance, LoadBalancer, Target, TargetGroup } from "./model";
 
 /** Reads the network load balancers of a region. */
 export async function readBalancers(

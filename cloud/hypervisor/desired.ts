@@ -1,3 +1,4 @@
+/** The hypervisor's client of the API process. */
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import {
   DescribeInstanceAttributeCommand,
@@ -12,101 +13,22 @@ import {
   IpPermission,
   StopInstancesCommand,
 } from "@aws-sdk/client-ec2";
+import { readBalancers } from "./desired-balancers";
+import { Changes, Desired, Health, Instance, Rule } from "./model";
 
-import { LoadBalancer, readBalancers } from "./desired-balancers";
-
-/** What the API says there is: the state that the hypervisor makes true. */
-export interface Desired {
-  readonly vpcs: readonly Vpc[];
-  readonly instances: readonly Instance[];
-  readonly groups: readonly SecurityGroup[];
-  readonly balancers: readonly LoadBalancer[];
-}
-
-/** A VPC that is not the account's default one. */
-export interface Vpc {
-  readonly id: string;
-  readonly region: string;
-  readonly cidr: string;
-  /** Routes of its route tables that lead to an instance, by the instance's private address. */
-  readonly routes: readonly Route[];
-}
-
-export interface Route {
-  readonly destination: string;
-  readonly via: string;
-}
-
-export interface Instance {
-  readonly id: string;
-  readonly region: string;
-  /** The tag Name, else the id. */
-  readonly name: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly vpcId: string;
-  readonly state: "running" | "stopped" | "terminated";
-  readonly privateIp: string;
-  /** Ids of its network interfaces. */
-  readonly interfaces: readonly string[];
-  /** Private DNS name: what the machine calls itself until its user data says otherwise. */
-  readonly dnsName: string;
-  readonly type: string;
-  readonly keyName: string | undefined;
-  readonly groups: readonly string[];
-  readonly zone: string;
-  readonly sourceDestCheck: boolean;
-  /** When the API was last told to run, start or reboot it. */
-  readonly bootedAt: Date;
-}
-
-export interface SecurityGroup {
-  readonly id: string;
-  readonly name: string;
-  readonly ingress: readonly Rule[];
-  readonly egress: readonly Rule[];
-}
-
-/** One permission of a security group, as the API has it: protocol "-1" is any, ports are missing where they mean nothing. */
-export interface Rule {
-  readonly protocol: string;
-  readonly fromPort: number | undefined;
-  readonly toPort: number | undefined;
-  readonly cidrs: readonly string[];
-  readonly groups: readonly string[];
-}
-
-/** Notice from the API: which generation of its state this is, where there is something, and who was told to boot when. */
-export interface Changes {
-  /** The API's process: generations of another one mean nothing. */
-  readonly process: number;
-  readonly generation: number;
-  readonly regions: readonly string[];
-  readonly boots: Readonly<Record<string, number>>;
-  /** Private addresses of load balancers, by ARN and subnet. */
-  readonly addresses: Readonly<Record<string, Readonly<Record<string, string>>>>;
-}
-
-/** What is reported to the API. */
-export interface Health {
-  /** State as DescribeTargetHealth has it, by target group and target. */
-  readonly targets: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Instances whose machine is down although they are meant to run. */
-  readonly impaired: readonly string[];
-}
-
-/** How long the hypervisor waits for an answer of the API, in milliseconds; longer than a long poll. */
+/** How long to wait for a response from the API, in milliseconds; longer than a long poll takes. */
 const TIMEOUT = 20_000;
 
 const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 
-/** Reads the cloud's API. */
+/** Reads the desired state, and reports what machines do. */
 export class Api {
   private readonly clients = new Map<string, EC2Client>();
   private readonly types = new Map<string, Promise<{ cpus: number; memoryMiB: number }>>();
 
   constructor(readonly endpoint: string) {}
 
-  /** Waits (some seconds at most) until the API's state is newer than a generation, and says what is new. */
+  /** Waits until the API's generation exceeds `after`, or for a few seconds, and returns its answer. */
   async changes(after: number): Promise<Changes> {
     const response = await fetch(`${this.endpoint}/hypervisor/changes?after=${after}`, {
       signal: AbortSignal.timeout(TIMEOUT),
@@ -114,7 +36,7 @@ export class Api {
     return (await response.json()) as Changes;
   }
 
-  /** Everything that the API wants to exist. */
+  /** Everything that should exist. */
   async desired(changes: Changes): Promise<Desired> {
     const regions = await Promise.all(changes.regions.map((region) => this.region(region, changes)));
     return {
@@ -125,13 +47,13 @@ export class Api {
     };
   }
 
-  /** Reports what the API cannot know: health of load balancer targets by target group, and machines that died. */
+  /** Reports what the API process cannot know: the health of load balancer targets, and machines that have died. */
   async report(health: Health): Promise<void> {
     const body = JSON.stringify(health);
     await fetch(`${this.endpoint}/hypervisor/health`, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
   }
 
-  /** The instance's user data, empty if it has none, and the public key that it is to be reached by. */
+  /** The instance's user data, empty if it has none, and the public key of its key pair. */
   async firstBoot(instance: Instance): Promise<{ userData: Buffer; publicKey: string | undefined }> {
     const client = this.ec2(instance.region);
     const attribute = new DescribeInstanceAttributeCommand({ InstanceId: instance.id, Attribute: "userData" });
@@ -161,11 +83,12 @@ export class Api {
     return size;
   }
 
-  /** Tells the API that a machine shut itself down. */
+  /** Reports that a machine has shut itself down. */
   async stopped(instance: Instance): Promise<void> {
     await this.ec2(instance.region).send(new StopInstancesCommand({ InstanceIds: [instance.id] }));
   }
 
+  /** The EC2 client for a region. */
   ec2(region: string): EC2Client {
     let client = this.clients.get(region);
     if (!client) {
@@ -190,7 +113,7 @@ export class Api {
     const instances = (reservations.Reservations ?? [])
       .flatMap((reservation) => reservation.Instances ?? [])
       .map((instance) => instanceOf(instance, region, changes));
-    // A route leads to an instance, or to its network interface.
+    // A route's target is an instance, or a network interface of one.
     const addresses = new Map(
       instances.flatMap(({ id, interfaces, privateIp }) => [id, ...interfaces].map((to) => [to, privateIp] as const)),
     );

@@ -1,20 +1,22 @@
+/** Name resolution: the resolver of each VPC, and the cloud's block in the host's /etc/hosts. */
 import { readFileSync } from "node:fs";
+import { brand } from "../names";
 import { Appliance } from "./appliance";
 import { privateDomain, resolverOf } from "./addresses";
-import { Vpc } from "./desired";
+import { Vpc } from "./model";
 
-/** A name and the addresses that it stands for. */
+/** A name and the addresses that it resolves to. */
 export interface Name {
   readonly name: string;
   readonly addresses: readonly string[];
 }
 
 /**
- * The resolver of a VPC, at the block's base plus two. It answers for the private names of all its addresses and for the
- * load balancers' names, asks the host's resolvers for the rest, and refuses where the host has none.
+ * The resolver of a VPC. It resolves the private names of all addresses in the VPC and the names of load balancers. It
+ * forwards other queries to the host's resolvers, or refuses them if there are none.
  *
- * @param directory directory of the host that holds the file "names", see renderNames
- * @param upstream addresses of the host's resolvers that a container can reach
+ * @param directory host directory that contains hosts/names, see renderNames
+ * @param upstream addresses of those of the host's resolvers that a container can reach
  */
 export function resolver(vpc: Vpc, directory: string, upstream: readonly string[]): Appliance {
   return {
@@ -29,21 +31,21 @@ export function resolver(vpc: Vpc, directory: string, upstream: readonly string[
       `--listen-address=${resolverOf(vpc.cidr)}`,
       `--synth-domain=${privateDomain(vpc.region)},${vpc.cidr},ip-`,
       `--local=/${privateDomain(vpc.region)}/`,
-      // Read again whenever a file in it changes (inotify): no signal, no restart.
+      // dnsmasq rereads files in this directory when they change (inotify), without a signal or a restart.
       "--hostsdir=/etc/resolver/hosts",
       ...upstream.map((address) => `--server=${address}`),
     ],
   };
 }
 
-/** Names in the form of /etc/hosts. */
+/** Renders names in the format of /etc/hosts. */
 export function renderNames(names: readonly Name[]): string {
   return names.flatMap(({ name, addresses }) => addresses.map((address) => `${address} ${name}\n`)).join("");
 }
 
 /**
- * The host's resolvers that a container can ask. One that listens on the host's loopback only cannot be asked; where that
- * is systemd-resolved, it says which ones it asks itself.
+ * The host's resolvers that a container can reach. That excludes one on the host's loopback interface; if it is
+ * systemd-resolved, the resolvers that it uses itself are returned instead.
  */
 export function upstreamResolvers(): string[] {
   for (const file of ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]) {
@@ -53,16 +55,16 @@ export function upstreamResolvers(): string[] {
   return [];
 }
 
-/** The IPv4 name servers of a resolv.conf that are not the loopback's. */
+/** The IPv4 name servers in a resolv.conf, except those on the loopback interface. */
 export function parseResolvers(text: string): string[] {
   const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address]) => address!);
   return servers.filter((address) => /^\d+(\.\d+){3}$/.test(address) && !address.startsWith("127."));
 }
 
-const BEGIN = (cloud: string): string => `# BEGIN kubernetes-from-scratch ${cloud}`;
-const END = (cloud: string): string => `# END kubernetes-from-scratch ${cloud}`;
+const BEGIN = (cloud: string): string => `# BEGIN ${brand.name} ${cloud}`;
+const END = (cloud: string): string => `# END ${brand.name} ${cloud}`;
 
-/** The host's /etc/hosts with the cloud's marked block replaced by these names; without a block if there are none. */
+/** Replaces the cloud's marked block in the text of /etc/hosts. Without names, the block is removed. */
 export function renderHostsFile(text: string, cloud: string, names: readonly Name[]): string {
   const lines = text.split("\n");
   const begin = lines.indexOf(BEGIN(cloud));

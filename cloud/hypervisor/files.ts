@@ -1,7 +1,8 @@
+/** Atomic file updates. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** Writes the file unless it has that content already; whoever reads it sees the old or the new, never half. */
+/** Replaces the file atomically, unless it already has this content. Returns whether it was written. */
 export function writeIfChanged(file: string, content: string, mode = 0o644): boolean {
   try {
     if (readFileSync(file, "utf8") === content) return false;

@@ -1,18 +1,19 @@
+/** The gateway of each VPC, a web server for two directories of the host. */
 import { Appliance } from "./appliance";
 import { gatewayOf } from "./addresses";
-import { Vpc } from "./desired";
+import { Vpc } from "./model";
 
-/** Port of the mirror on every VPC's gateway address. */
-export const MIRROR_PORT = 8080;
+/** Port of the web server at every VPC's gateway address. */
+const PORT = 8080;
 
 /**
- * The mirror of a VPC, at the gateway's address: release files under /<host>/<path>, images under /v2/.
+ * A web server at the VPC's gateway address. It serves the files below `releasesDir` under their paths, and below /v2/
+ * the container images in `registryDir`.
  *
- * It runs in the host's network, as the gateway's address is the host's, and listens on that address only. Both trees are
- * plain files, so that downloads cost a sendfile and nothing else. The registry is for pulling: manifests and blobs lie at
- * the paths that the distribution API asks for.
+ * It runs in the host's network, because the gateway's address is the host's, and listens on that address only. Images
+ * can be pulled but not pushed: manifests and blobs are plain files at the paths that the OCI distribution API uses.
  *
- * @param directory directory of the host that holds the configuration, see renderGateway
+ * @param directory host directory that contains nginx.conf, see renderGateway
  */
 export function gateway(
   vpc: Vpc,
@@ -50,7 +51,7 @@ http {
   types { }
   default_type application/octet-stream;
   server {
-    listen ${gatewayOf(vpc.cidr)}:${MIRROR_PORT};
+    listen ${gatewayOf(vpc.cidr)}:${PORT};
     root /srv/releases;
     location = /v2/ { default_type application/json; return 200 "{}"; }
     location /v2/ { root /srv/registry; }

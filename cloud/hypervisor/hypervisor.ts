@@ -1,3 +1,4 @@
+/** The hypervisor: a control loop that makes containers, networks and firewall rules match the API's state. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,49 +9,50 @@ import { resolverOf } from "./addresses";
 import { Appliances } from "./appliance";
 import { BalancerHealth, Balancers } from "./balancers";
 import { Context, log, statusCode } from "./context";
-import { Changes, Desired, Health, Vpc } from "./desired";
+import { Changes, Desired, Health, Vpc } from "./model";
 import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
 import { writeIfChanged } from "./files";
 import { gateway, renderGateway } from "./gateway";
-import { Machines, loadRuleset } from "./instances";
-import { balancerNode, balancerHolder, balancerNames, nodeId } from "./load-balancer";
+import { Instances, loadRuleset } from "./instances";
+import { balancerNode, balancerHolder, balancerNames, balancerNodeId } from "./load-balancer";
 import { Holder, allMembers, renderRuleset } from "./security-groups";
 import { Vpcs } from "./vpc";
 
-/** At most this long (milliseconds) until a change that nobody announced is seen: a container that died. */
-const LOOK_EVERY = 1_000;
+/** How often to check, in milliseconds, for changes that are not announced, such as a container that died. */
+const CHECK_EVERY = 1_000;
 
-/** The host's own table of names. */
+/** The host's table of names. */
 export const HOSTS = "/etc/hosts";
 
-/** Makes the API's state true, again and again: what it does depends on what there is, not on what it did before. */
+/** Reconciles the host with the API's state, level-triggered: what it does depends on what exists, not on history. */
 export class Hypervisor {
   private desired: Desired = { vpcs: [], instances: [], groups: [], balancers: [] };
   private changes: Changes = { process: 0, generation: 0, regions: [], boots: {}, addresses: {} };
   private readonly vpcs: Vpcs;
-  private readonly machines: Machines;
+  private readonly instances: Instances;
   private readonly balancers: Balancers;
   private readonly appliances: Appliances;
-  /** The ruleset that was last loaded, by network namespace. */
+  /** The ruleset last loaded into each network namespace. */
   private readonly rulesets = new Map<string, string>();
   private woken = (): void => undefined;
   private pending = true;
-  /** Whether this process has seen itself on record. */
+  /** Whether this process has found itself in the process record. */
   private recorded = false;
-  /** The health that was last reported, as text. */
-  private told = "";
+  /** The health last reported, as JSON. */
+  private reported = "";
 
   constructor(private readonly context: Context) {
     this.vpcs = new Vpcs(context);
     this.balancers = new Balancers(context);
     this.appliances = new Appliances(context);
-    this.machines = new Machines(
+    this.instances = new Instances(
       context,
       (instance, container) => this.protect(instance, container),
       () => this.wake(),
     );
   }
 
+  /** Runs until the process ends. */
   async run(): Promise<never> {
     void this.listen();
     for (;;) {
@@ -59,21 +61,21 @@ export class Hypervisor {
       try {
         await this.pass();
       } catch (error) {
-        log(`pass failed, goes on: ${(error as Error).message}`);
+        log(`pass failed, will be retried: ${(error as Error).message}`);
         await sleep(500);
       }
-      if (!this.pending) await Promise.race([new Promise<void>((done) => (this.woken = done)), sleep(LOOK_EVERY)]);
+      if (!this.pending) await Promise.race([new Promise<void>((done) => (this.woken = done)), sleep(CHECK_EVERY)]);
     }
   }
 
-  /** Two of them would undo each other's work: the one that is not on record ends. */
+  /** Two hypervisors would undo each other's work, so the one that is not in the process record exits. */
   private endIfReplaced(): void {
     const { stateDir } = this.context.cloud;
     const pid = runningPid({ name: "hypervisor", directory: stateDir });
     if (pid === process.pid) this.recorded = true;
-    // Before its parent has written the record there is none, or that of one that ended.
+    // Until the parent process has written the record, there is none, or that of a process that has ended.
     else if (this.recorded || pid !== undefined) {
-      log("another hypervisor has taken over, or the cloud is down: ends");
+      log("another hypervisor has taken over, or the cloud is down: exiting");
       process.exit(0);
     }
   }
@@ -83,23 +85,23 @@ export class Hypervisor {
     this.woken();
   }
 
-  /** Reads the API's state whenever it says that it changed. */
+  /** Reads the API's state whenever it has changed. */
   private async listen(): Promise<never> {
     let failing = false;
     for (;;) {
       try {
         const changes = await this.context.api.changes(this.changes.generation);
         const restarted = changes.process !== this.changes.process;
-        if (restarted) this.told = ""; // this one was told nothing yet
+        if (restarted) this.reported = ""; // the new API process has received no report yet
         if (restarted || changes.generation !== this.changes.generation) {
           this.desired = await this.context.api.desired(changes);
           this.changes = changes;
           this.wake();
         }
-        if (failing) log("the EC2 API answers again");
+        if (failing) log("the EC2 API is reachable again");
         failing = false;
       } catch (error) {
-        if (!failing) log(`the EC2 API does not answer: ${(error as Error).message}`);
+        if (!failing) log(`the EC2 API cannot be reached: ${(error as Error).message}`);
         failing = true;
         await sleep(500);
       }
@@ -107,25 +109,25 @@ export class Hypervisor {
   }
 
   private async pass(): Promise<void> {
-    if (this.changes.generation === 0) return; // nothing known yet
+    if (this.changes.generation === 0) return; // nothing is known yet
     const { generation } = this.changes;
     const { desired } = this;
     await this.vpcs.reconcile(desired.vpcs);
     const containers = await this.containers();
     const machines = containers.filter(({ Labels }) => Labels[LABEL.kind] === "machine");
     const [settled, health] = await Promise.all([
-      this.machines.reconcile(desired.instances, desired.vpcs, machines),
+      this.instances.reconcile(desired.instances, desired.vpcs, machines),
       this.services(
         desired,
         containers.filter(({ Labels }) => Labels[LABEL.kind] !== "machine"),
       ),
     ]);
     await this.protectAll(await this.containers());
-    await this.tell({ targets: health.targets, impaired: [...this.machines.dead] });
-    this.report(generation, settled);
+    await this.reportHealth({ targets: health.targets, impaired: [...this.instances.dead] });
+    this.recordProgress(generation, settled);
   }
 
-  /** Resolver and gateway of every VPC, and the load balancers. */
+  /** Reconciles the resolver and gateway of every VPC, and the load balancers. */
   private async services(desired: Desired, present: readonly Docker.ContainerInfo[]): Promise<BalancerHealth> {
     const { cloud, releasesDir, registryDir } = this.context;
     await this.balancers.configure(desired, present);
@@ -141,25 +143,27 @@ export class Hypervisor {
       ...desired.vpcs.map((vpc) => resolver(vpc, directory(vpc, "resolver"), upstream)),
       ...desired.vpcs.map((vpc) => gateway(vpc, directory(vpc, "gateway"), releasesDir, registryDir)),
       ...desired.balancers.flatMap((balancer) =>
-        balancer.nodes.map((node) => balancerNode(balancer, node, this.balancers.directory(nodeId(balancer, node)))),
+        balancer.nodes.map((node) =>
+          balancerNode(balancer, node, this.balancers.directory(balancerNodeId(balancer, node))),
+        ),
       ),
     ];
     await this.appliances.reconcile(wanted, present);
     return health;
   }
 
-  /** The names of load balancers resolve on the host as well: that is where the clients are. */
+  /** Makes the names of load balancers resolve on the host as well, where the clients are. */
   private hostNames(names: readonly Name[]): void {
     const text = readFileSync(HOSTS, "utf8");
     const wanted = renderHostsFile(text, this.context.cloud.name, names);
-    if (wanted !== text) writeFileSync(HOSTS, wanted); // in place: the file may be a mount
+    if (wanted !== text) writeFileSync(HOSTS, wanted); // not replaced by renaming, as the file may be a mount
   }
 
-  private async tell(health: Health): Promise<void> {
+  private async reportHealth(health: Health): Promise<void> {
     const text = JSON.stringify(health);
-    if (text === this.told) return;
+    if (text === this.reported) return;
     await this.context.api.report(health);
-    this.told = text;
+    this.reported = text;
   }
 
   private containers(): Promise<Docker.ContainerInfo[]> {
@@ -167,7 +171,7 @@ export class Hypervisor {
     return this.context.docker.listContainers({ all: true, filters });
   }
 
-  /** Loads the security groups that changed into what runs: machines and load balancers. */
+  /** Brings the security groups of all running machines and load balancers up to date. */
   private async protectAll(containers: readonly Docker.ContainerInfo[]): Promise<void> {
     const { desired } = this;
     await Promise.all(
@@ -198,8 +202,8 @@ export class Hypervisor {
     this.rulesets.set(sandbox, ruleset);
   }
 
-  /** Says how far it is: what `status` and tests wait for. */
-  private report(generation: number, settled: boolean): void {
+  /** Records how far the hypervisor has got, for isSettled. */
+  private recordProgress(generation: number, settled: boolean): void {
     const file = join(this.context.cloud.stateDir, "hypervisor.json");
     writeIfChanged(file, JSON.stringify({ generation, settled }), 0o600);
   }

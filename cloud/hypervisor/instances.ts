@@ -1,50 +1,51 @@
+/** Runs a container, called its machine, for each instance. */
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { LABEL, nameOf, ownerLabels } from "../names";
 import { tryRun } from "../../lib/run";
 import { Context, log, statusCode } from "./context";
-import { Instance, Vpc } from "./desired";
+import { Instance, Vpc } from "./model";
 import { capabilitiesOf, machineContainer, seed } from "./machine";
 
-/** How systemd's process 1 ends when the machine's own user says `reboot` or `poweroff` (reboot(2), PID namespaces). */
+/** Exit codes of a machine that rebooted or powered off by itself: reboot(2) ends process 1 with SIGHUP or SIGINT. */
 const EXIT_REBOOT = 129;
 const EXIT_POWEROFF = 130;
 
-/** What is to be done for one instance, given what the API wants and what its container is. */
+/** What to do about one instance, given the API's state and its container's. */
 export type Action = "create" | "recreate" | "start" | "restart" | "stop" | "report-stopped" | "remove" | "nothing";
 
-/** What the engine says about a machine's container. */
-export interface Machine {
+/** The state of a machine's container, as reported by the engine. */
+export interface ContainerState {
   readonly status: "created" | "running" | "exited" | string;
   readonly exitCode: number;
   readonly startedAt: Date;
 }
 
 /**
- * Decides. A machine that died is not raised from the dead: on AWS a crashed machine stays down, "running" in the API's
- * eyes, until someone stops and starts or reboots it. One that went down with the engine or the host comes back with it.
+ * Decides. A machine that has died is not revived: as on AWS, it stays down while the API says "running", until someone
+ * reboots it or stops and starts it. A machine that went down with the engine or the host comes back with it.
  */
 export function decide(
   wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
-  machine: Machine | undefined,
+  machine: ContainerState | undefined,
   engineStartedAt: Date,
 ): Action {
   if (!wanted || wanted.state === "terminated") return machine ? "remove" : "nothing";
   if (wanted.state === "stopped") return machine?.status === "running" ? "stop" : "nothing";
   if (!machine) return "create";
-  if (machine.status === "created") return "recreate"; // the hypervisor died between creating and starting it
+  if (machine.status === "created") return "recreate"; // a hypervisor died after creating and before starting it
   if (machine.status === "running") return machine.startedAt < wanted.bootedAt ? "restart" : "nothing";
   if (machine.startedAt < wanted.bootedAt || machine.startedAt < engineStartedAt) return "start";
   if (machine.exitCode === EXIT_REBOOT) return "start";
   return machine.exitCode === EXIT_POWEROFF ? "report-stopped" : "nothing";
 }
 
-/** Makes machines of instances: one container each, and its volume. */
-export class Machines {
-  /** Instances that are being worked on; nothing else happens to them meanwhile. */
+/** The instances of the cloud, each with one container and one volume. */
+export class Instances {
+  /** Actions in progress, by instance id. Nothing else is done about an instance in the meantime. */
   private readonly busy = new Map<string, Promise<void>>();
-  /** Instances that are meant to run and whose machine is down. */
+  /** Ids of instances that should be running and whose machine is down. */
   readonly dead = new Set<string>();
   private readonly capabilities = capabilitiesOf(readFileSync("/proc/self/status", "utf8"));
 
@@ -54,7 +55,7 @@ export class Machines {
     private readonly wake: () => void,
   ) {}
 
-  /** Starts whatever there is to do, for all instances at once. True if nothing is left to do. */
+  /** Starts the necessary action for every instance. Returns true if none is necessary or in progress. */
   async reconcile(
     instances: readonly Instance[],
     vpcs: readonly Vpc[],
@@ -74,7 +75,7 @@ export class Machines {
         const task = this.carryOut(action, id, wanted.get(id), vpc, containers.get(id))
           .catch(async (error: unknown) => {
             log(
-              `${wanted.get(id)?.name ?? id} (${id}): ${action} failed, tried again: ${(error as Error).message.trim()}`,
+              `${wanted.get(id)?.name ?? id} (${id}): ${action} failed, will be retried: ${(error as Error).message.trim()}`,
             );
             await sleep(1_000);
           })
@@ -99,7 +100,7 @@ export class Machines {
       else this.dead.delete(wanted?.id ?? "");
       return action;
     } catch (error) {
-      if (statusCode(error) === 404) return "nothing"; // gone between two looks
+      if (statusCode(error) === 404) return "nothing"; // removed in the meantime
       throw error;
     }
   }
@@ -115,10 +116,10 @@ export class Machines {
     if (action === "remove") await this.remove(id, containerId!);
     else if (action === "report-stopped") {
       await this.context.api.stopped(instance!);
-      await sleep(500); // until the API's answer to it is read: once is enough
+      await sleep(500); // time to read the API's new state, so that this is reported only once
     } else if (action === "stop") await this.stop(containerId!);
     else if (!vpc)
-      return; // its network is not there: an instance of the default VPC
+      return; // an instance in the default VPC, which has no network
     else {
       if (action === "recreate") await this.remove(id, containerId!);
       if (action === "restart") await this.stop(containerId!);
@@ -162,12 +163,12 @@ export class Machines {
     return container;
   }
 
-  /** Shuts the machine down as a person would; after half a minute its power is cut. */
+  /** Shuts the machine down cleanly, or cuts its power after half a minute. */
   private async stop(containerId: string): Promise<void> {
     try {
       await this.context.docker.getContainer(containerId).stop({ t: 30 });
     } catch (error) {
-      if (statusCode(error) !== 304) throw error; // 304: stopped already
+      if (statusCode(error) !== 304) throw error; // 304: already stopped
     }
   }
 
@@ -178,13 +179,13 @@ export class Machines {
   }
 }
 
-/** Loads a ruleset into a network namespace, all of it or nothing. The namespace is named by the engine's own handle. */
+/** Loads a ruleset atomically into a network namespace, given the path that the engine reports for it. */
 export async function loadRuleset(sandbox: string, ruleset: string): Promise<void> {
   const result = await tryRun("nsenter", [`--net=${sandbox}`, "nft", "-f", "-"], { input: ruleset });
-  if (result.exitCode !== 0) throw new Error(`nft refused a ruleset: ${result.all.trim()}`);
+  if (result.exitCode !== 0) throw new Error(`nft rejected a ruleset: ${result.all.trim()}`);
 }
 
-/** Waits for a removal; it is no fault if the thing was gone. */
+/** Waits for a removal, and accepts that the object may already be gone. */
 export async function ignoreMissing(removal: Promise<unknown>): Promise<void> {
   try {
     await removal;

@@ -1,20 +1,21 @@
+/** Load balancer nodes: their containers, names and HAProxy configuration, and HAProxy's statistics. */
 import { Appliance } from "./appliance";
-import { BalancerNode, HealthCheck, LoadBalancer, TargetGroup } from "./desired-balancers";
+import { BalancerNode, HealthCheck, LoadBalancer, TargetGroup } from "./model";
 import { Name } from "./dns";
 import { Holder } from "./security-groups";
 
 /**
- * One node of a network load balancer: HAProxy at the node's address in its subnet. It keeps the client's address to
- * itself (preserve_client_ip off): targets see the node's address.
+ * One node of a network load balancer: HAProxy at the node's address in its subnet. Targets see the node's address, not
+ * the client's (preserve_client_ip is off).
  *
- * @param directory directory of the host that holds the configuration, see renderBalancer
+ * @param directory host directory that contains haproxy.cfg, see renderBalancer
  */
 export function balancerNode(balancer: LoadBalancer, node: BalancerNode, directory: string): Appliance {
-  // Security groups first, as with machines: the hypervisor plants them from outside.
+  // As on machines, the security groups come first. The hypervisor loads them from outside.
   const wait = "until nft list table inet security_groups >/dev/null 2>&1; do sleep 0.05; done";
   return {
     kind: "balancer",
-    id: nodeId(balancer, node),
+    id: balancerNodeId(balancer, node),
     vpcId: balancer.vpcId,
     address: node.address,
     readOnly: { [directory]: "/etc/balancer" },
@@ -22,22 +23,22 @@ export function balancerNode(balancer: LoadBalancer, node: BalancerNode, directo
   };
 }
 
-/** Id of a node: the balancer's own, which ends its ARN, and the subnet's. */
-export function nodeId(balancer: LoadBalancer, node: BalancerNode): string {
+/** Id of a node: the load balancer's id, which is the end of its ARN, and the subnet's. */
+export function balancerNodeId(balancer: LoadBalancer, node: BalancerNode): string {
   return `${balancer.arn.split("/").at(-1)}-${node.subnetId.replace("subnet-", "")}`;
 }
 
-/** What security groups apply to: the node with this id. */
+/** The node with this id, in the form to which security groups are applied. */
 export function balancerHolder(balancers: readonly LoadBalancer[], id: string): Holder | undefined {
   for (const balancer of balancers) {
-    const node = balancer.nodes.find((candidate) => nodeId(balancer, candidate) === id);
+    const node = balancer.nodes.find((candidate) => balancerNodeId(balancer, candidate) === id);
     const groups = balancer.groups.length > 0 ? balancer.groups : "any";
     if (node) return { vpcId: balancer.vpcId, privateIp: node.address, groups, sourceDestCheck: true };
   }
   return undefined;
 }
 
-/** The balancers' names, with the addresses of nodes that have a healthy target; with all where none has. */
+/** The load balancers' names, with the addresses of their healthy nodes, or of all nodes if none is healthy. */
 export function balancerNames(balancers: readonly LoadBalancer[], healthy: ReadonlySet<string>): Name[] {
   return balancers.map(({ dnsName, nodes }) => {
     const addresses = nodes.map(({ address }) => address);
@@ -50,8 +51,8 @@ export function balancerNames(balancers: readonly LoadBalancer[], healthy: Reado
 export const CONTROL_SOCKET = "/run/haproxy.sock";
 
 /**
- * HAProxy's configuration for one node. Failure takes as long to be seen as on AWS; one good check, looked for every second, is enough
- * to be healthy again, where AWS wants several.
+ * HAProxy's configuration for one node. Failures are detected at the pace that the target group's health check sets, as
+ * on AWS. Unlike on AWS, unhealthy targets are checked every second, and a single good check makes them healthy again.
  */
 export function renderBalancer(balancer: LoadBalancer, node: BalancerNode): string {
   const listeners = [...balancer.listeners].sort((a, b) => a.port - b.port);
@@ -101,7 +102,7 @@ function renderServers(balancer: LoadBalancer, node: BalancerNode, group: Target
     .join("");
 }
 
-/** One server's state, from HAProxy's "show stat" (CSV): healthy, unhealthy, or initial before its first check. */
+/** Parses the CSV output of HAProxy's "show stat". A server is in state "initial" until its first check. */
 export function parseStat(
   csv: string,
 ): { backend: string; server: string; state: "healthy" | "unhealthy" | "initial" }[] {

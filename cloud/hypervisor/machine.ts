@@ -1,10 +1,12 @@
+/** The container of a machine, and the cloud-init data that it boots with. */
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
+import { BOOT_PROGRAM } from "../images";
 import { Cloud, LABEL, nameOf, ownerLabels } from "../names";
 import { privateDomain, resolverOf } from "./addresses";
-import { Instance, Vpc } from "./desired";
+import { Instance, Vpc } from "./model";
 
-/** What a machine is made of, beside the instance itself. */
+/** What a machine consists of, apart from the instance itself. */
 export interface MachineParts {
   readonly cloud: Cloud;
   readonly vpc: Vpc;
@@ -12,22 +14,22 @@ export interface MachineParts {
   readonly image: string;
   readonly cpus: number;
   readonly memoryMiB: number;
-  /** Capabilities that this host can hand on. */
+  /** The capabilities it gets. */
   readonly capabilities: readonly string[];
   readonly cgroupV1: boolean;
-  /** Directories of the host that the machine may read: host path -> path in the machine. */
+  /** Host directories mounted read-only: path on the host -> path in the machine. */
   readonly readOnly: Readonly<Record<string, string>>;
 }
 
-/** The container that an instance is: an init system in namespaces of its own, its /var on a volume. */
+/** The container of a machine: an init system in its own namespaces, with /var on a volume. */
 export function machineContainer(instance: Instance, parts: MachineParts): Docker.ContainerCreateOptions {
   const { cloud, vpc } = parts;
   // @types/dockerode does not know CgroupnsMode (engine API 1.41).
   const hostConfig: Docker.HostConfig & { CgroupnsMode: "private" } = {
-    // Not "privileged", which fails where the host itself lacks a capability: what there is, is handed on.
+    // Not "privileged", which fails if the host itself lacks a capability: the machine gets those that there are.
     CapAdd: [...parts.capabilities],
     SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"],
-    MaskedPaths: [], // an init system sets kernel parameters of its own namespaces in /proc/sys
+    MaskedPaths: [], // an init system sets the kernel parameters of its namespaces in /proc/sys
     ReadonlyPaths: [],
     DeviceCgroupRules: ["a *:* rwm"],
     CgroupnsMode: "private",
@@ -44,11 +46,11 @@ export function machineContainer(instance: Instance, parts: MachineParts): Docke
     name: nameOf(cloud, "machine", instance.id),
     Image: parts.image,
     Hostname: instance.dnsName.split(".")[0],
-    Entrypoint: ["/usr/lib/kubernetes-from-scratch/boot"],
+    Entrypoint: [BOOT_PROGRAM],
     Env: [
       `VPC_RESOLVER=${resolverOf(vpc.cidr)}`,
       `VPC_DOMAIN=${privateDomain(vpc.region)}`,
-      // systemd 256 and newer refuse cgroup v1 unless they are told otherwise.
+      // systemd 256 and later refuse to run on cgroup v1 unless told otherwise.
       ...(parts.cgroupV1
         ? ["SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
         : []),
@@ -62,15 +64,16 @@ export function machineContainer(instance: Instance, parts: MachineParts): Docke
   };
 }
 
-/** cloud-init's NoCloud seed, as a tar to unpack in /var/lib. */
+/** The data source of cloud-init (NoCloud), as a tar archive to unpack in /var/lib. */
 export async function seed(instance: Instance, userData: Buffer, publicKey: string | undefined): Promise<Buffer> {
   const metaData = {
     "instance-id": instance.id,
     "local-hostname": instance.dnsName,
+    "availability-zone": instance.zone,
     "public-keys": publicKey ? [publicKey] : [],
   };
   const tar = pack();
-  const mode = 0o600; // user data may hold secrets
+  const mode = 0o600; // user data may contain secrets
   tar.entry({ name: "cloud/seed/nocloud/meta-data", mode }, JSON.stringify(metaData));
   tar.entry({ name: "cloud/seed/nocloud/user-data", mode }, userData);
   tar.finalize();
@@ -79,7 +82,7 @@ export async function seed(instance: Instance, userData: Buffer, publicKey: stri
   return Buffer.concat(chunks);
 }
 
-/** Names of Linux's capabilities by bit (linux/capability.h). */
+/** The names of Linux capabilities, in the order of their bits (linux/capability.h). */
 const CAPABILITIES = (
   "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE " +
   "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN " +
@@ -87,10 +90,10 @@ const CAPABILITIES = (
   "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
 ).split(" ");
 
-/** What a machine has no use for, because it would reach the host: its kernel modules, its clock, its raw memory. */
+/** Capabilities that reach beyond the machine to the host: its kernel modules, clock, raw memory and kernel tracing. */
 const WITHHELD = new Set(["SYS_MODULE", "SYS_TIME", "SYS_RAWIO", "PERFMON", "BPF", "CHECKPOINT_RESTORE"]);
 
-/** The capabilities of a bounding set, given as in /proc/self/status, that a machine gets. */
+/** The capabilities that a machine gets: the bounding set in the text of /proc/self/status, without those withheld. */
 export function capabilitiesOf(status: string): string[] {
   const bits = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
   return CAPABILITIES.filter((name, bit) => (bits >> BigInt(bit)) & 1n && !WITHHELD.has(name));

@@ -1,3 +1,4 @@
+/** The hypervisor's process: `main.ts SETTINGS.json`. */
 import { readFileSync } from "node:fs";
 import { LABEL } from "../names";
 import { engineStartedAt, findEngine } from "../container-engine";
@@ -7,23 +8,22 @@ import { Api } from "./desired";
 import { Hypervisor } from "./hypervisor";
 import { Settings } from "./settings";
 
-/** The hypervisor's process: `main.ts SETTINGS.json`. Runs until it is ended. */
 async function main(): Promise<void> {
   const settings = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Settings;
   const engine = await findEngine();
-  if (!engine) throw new Error("no container engine answers");
+  if (!engine) throw new Error("no container engine is running");
   const context: Context = {
     ...settings,
     docker: engine.docker,
     api: new Api(apiEndpoint(settings.cloud)),
     engineStartedAt: () => engineStartedAt(engine),
   };
-  log(`hypervisor of cloud "${settings.cloud.name}" starts (labels ${LABEL.cloud})`);
+  log(`starting the hypervisor of cloud "${settings.cloud.name}" (label ${LABEL.cloud})`);
   await new Hypervisor(context).run();
 }
 
-process.on("SIGTERM", () => process.exit(0)); // everything is done again by the next one
+process.on("SIGTERM", () => process.exit(0)); // whatever is unfinished is done by the next hypervisor
 main().catch((error: unknown) => {
-  log(`ended: ${(error as Error).stack}`);
+  log(`failed: ${(error as Error).stack}`);
   process.exit(1);
 });

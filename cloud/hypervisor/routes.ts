@@ -1,16 +1,17 @@
+/** The routing table of each VPC on the host. */
 import { createHash } from "node:crypto";
 import { run } from "../../lib/run";
-import { Route } from "./desired";
+import { Route } from "./model";
 
-/** Where the host looks up the rules of VPCs: before the main table's (32766). */
+/** Priority of the rules that select a VPC's routing table; the main table's is 32766, and lower numbers come first. */
 const PRIORITY = 15_000;
 
-/** Number of the routing table of a VPC. Each has its own, so that two VPCs may use the same pod CIDRs. */
+/** Number of a VPC's routing table. Each VPC has its own, so that two of them can route the same block differently. */
 export function tableOf(vpcId: string): number {
   return 100_000 + (createHash("sha256").update(vpcId).digest().readUInt32BE() % 1_000_000_000);
 }
 
-/** Commands for `ip -batch` that turn the present routes of a table into the wanted ones; empty if they are the same. */
+/** Commands for `ip -batch` that turn a table's present routes into the wanted ones; empty if they are the same. */
 export function renderRoutes(
   table: number,
   bridge: string,
@@ -31,7 +32,7 @@ export function renderRoutes(
     .join("");
 }
 
-/** Makes the host route what comes from a VPC's bridge by the VPC's own table. */
+/** Makes the host route packets from a VPC's bridge by the VPC's table, and brings that table up to date. */
 export async function applyRoutes(vpcId: string, bridge: string, wanted: readonly Route[]): Promise<void> {
   const table = tableOf(vpcId);
   const rules = JSON.parse((await run("ip", ["-4", "-json", "rule"])) || "[]") as { table?: string; iif?: string }[];
@@ -42,7 +43,7 @@ export async function applyRoutes(vpcId: string, bridge: string, wanted: readonl
   if (batch) await run("ip", ["-4", "-batch", "-"], { input: batch });
 }
 
-/** Removes what applyRoutes made. The routes go with the bridge; the rule does not. */
+/** Removes what applyRoutes added. Routes disappear with the bridge, but the rule does not. */
 export async function removeRoutes(vpcId: string): Promise<void> {
   const table = String(tableOf(vpcId));
   const rules = JSON.parse((await run("ip", ["-4", "-json", "rule"])) || "[]") as { table?: string }[];
@@ -52,7 +53,7 @@ export async function removeRoutes(vpcId: string): Promise<void> {
 }
 
 async function presentRoutes(table: number): Promise<Route[]> {
-  // A table without routes does not exist, which is an error to `ip route show table`; "all" is asked and sifted.
+  // A table without routes does not exist, and `ip route show table` fails for it. Hence "all", filtered here.
   const text = await run("ip", ["-4", "-json", "route", "show", "table", "all"]);
   const routes = JSON.parse(text || "[]") as { dst: string; gateway?: string; table?: string }[];
   return routes

@@ -1,26 +1,27 @@
-import { Desired, Rule, SecurityGroup } from "./desired";
+/** Security groups and the source/destination check, as nftables rules in a machine's network namespace. */
+import { Desired, Rule, SecurityGroup } from "./model";
 
 /** Name of the table in a machine's network namespace. */
 export const TABLE = "security_groups";
 
-/** Something with an interface in a VPC: an instance, or a load balancer's node. */
+/** Something with an interface in a VPC: an instance or a load balancer node. */
 export interface Holder {
   readonly vpcId: string;
   readonly privateIp: string;
-  /** Its security groups; "any" for a load balancer that was made without, which nothing filters. */
+  /** Its security groups; "any" for a load balancer that was created without any, to which everything may pass. */
   readonly groups: readonly string[] | "any";
   readonly sourceDestCheck: boolean;
 }
 
 /**
- * The nftables ruleset of one machine: its security groups and its source/destination check.
+ * The nftables ruleset of one machine or load balancer node.
  *
- * Ingress is judged right after connection tracking and before destination NAT (priority -150), so that a Service's or a
- * container's own rules cannot open what no group opened. Answers to what was let through pass, as security groups are
- * stateful. Everything else on the VPC's interface is dropped; the machine's other interfaces are its own.
+ * Ingress is filtered right after connection tracking and before destination NAT (priority -150), so that NAT rules on
+ * the machine cannot open what no group has opened. Security groups are stateful, so replies to admitted packets pass.
+ * Everything else on the VPC's interface is dropped. The machine's other interfaces are not filtered.
  *
  * @param members private addresses by security group
- * @param resolver the VPC's resolver, which security groups do not filter on AWS either, nor link-local services
+ * @param resolver address of the VPC's resolver, which may always be queried; so may link-local addresses. As on AWS.
  */
 export function renderRuleset(
   holder: Omit<Holder, "vpcId">,
@@ -56,7 +57,7 @@ ${indent(egress)}    ${open ? "accept" : "drop"}
 `;
 }
 
-/** Private addresses by security group: instances that are not terminated, and load balancers in their subnets. */
+/** Private addresses by security group, of instances that are not terminated and of load balancer nodes. */
 export function allMembers(desired: Pick<Desired, "instances" | "balancers">): Map<string, string[]> {
   const holders = [
     ...desired.instances
@@ -84,7 +85,7 @@ function section(
   return lines.length > 0 ? [`# ${group.id} ${group.name.replace(/[^ -~]/g, "?")}`, ...[...new Set(lines)].sort()] : [];
 }
 
-/** Addresses share a set; blocks get a line each, as blocks that overlap may not stand in one set. */
+/** Addresses share one set. Blocks get a line each, because a set must not contain overlapping blocks. */
 function matches(peers: readonly string[], side: string): string[] {
   if (peers.includes("0.0.0.0/0")) return ["meta nfproto ipv4 "];
   const unique = [...new Set(peers.map((cidr) => cidr.replace(/\/32$/, "")))].sort();
@@ -93,7 +94,7 @@ function matches(peers: readonly string[], side: string): string[] {
   return addresses.length > 0 ? [`ip ${side} { ${addresses.join(", ")} } `, ...blocks] : blocks;
 }
 
-/** The rule's protocol and ports; ICMP has its type and code in the place of the ports, -1 for any. */
+/** Matches a rule's protocol and ports. For ICMP the ports are type and code; -1 means any. */
 function traffic(rule: Rule): string {
   const { protocol, fromPort = -1, toPort = -1 } = rule;
   if (protocol === "-1") return "";

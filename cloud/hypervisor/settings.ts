@@ -1,7 +1,8 @@
+/** The settings that a cloud is started with. */
 import { Images } from "../images";
 import { Cloud } from "../names";
 
-/** What the command line hands to the hypervisor's process, as JSON. */
+/** Passed to the hypervisor's process as a JSON file, and read again when the cloud is next started. */
 export interface Settings {
   readonly cloud: Cloud;
   readonly images: Images;

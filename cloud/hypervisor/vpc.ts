@@ -1,15 +1,16 @@
+/** The network of each VPC: a bridge, with the host as its router. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type Docker from "dockerode";
-import { Cloud, LABEL, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
+import { Cloud, LABEL, brand, bridgeOf, bridgePrefix, nameOf, ownerLabels } from "../names";
 import { run } from "../../lib/run";
 import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
-import { Vpc } from "./desired";
+import { Vpc } from "./model";
 import { ignoreMissing } from "./instances";
 import { applyRoutes, removeRoutes } from "./routes";
 
-/** The network that a VPC is: a bridge with the VPC's block, the host as its router. */
+/** The engine's network for a VPC. */
 export function vpcNetwork(cloud: Cloud, vpc: Vpc, mtu: number): Docker.NetworkCreateOptions {
   return {
     Name: nameOf(cloud, "vpc", vpc.id),
@@ -24,13 +25,13 @@ export function vpcNetwork(cloud: Cloud, vpc: Vpc, mtu: number): Docker.NetworkC
   };
 }
 
-/** Blocks that mean nothing on the internet (RFC 1918, RFC 6598, RFC 3927): an internet gateway drops them. */
+/** Blocks that are not routed on the internet (RFC 1918, RFC 6598, RFC 3927), which an internet gateway drops. */
 const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"];
 
 /**
- * The host's own rules for the cloud's bridges. What leaves a VPC goes to public addresses only, so not to other VPCs nor
- * to the networks around the host; the VPC's resolver may ask the host's resolvers wherever they are. Of the host itself
- * a VPC sees its own gateway and nothing else. The router keeps quiet about shorter ways (ICMP redirects).
+ * The host's rules for the cloud's bridges. From a VPC only public addresses can be reached, not other VPCs or the
+ * networks around the host, but the VPC's resolver may query the host's resolvers wherever they are. On the host, only
+ * the VPC's own gateway address can be reached. The host sends no ICMP redirects to machines.
  */
 export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | "cidr">[]): string {
   const table = hostTable(cloud);
@@ -65,16 +66,16 @@ ${indent(input)}  }
 
 /** Name of the host's nftables table for the cloud. */
 export function hostTable(cloud: Cloud): string {
-  return `kubernetes_from_scratch_${cloud.name.replace(/-/g, "_")}`;
+  return `${brand.identifier}_${cloud.name.replace(/-/g, "_")}`;
 }
 
-/** Makes networks of VPCs. */
+/** The VPCs of the cloud. */
 export class Vpcs {
   private hostRules = "";
 
   constructor(private readonly context: Context) {}
 
-  /** Makes the networks that are missing, with their routes, and removes those that are not wanted. */
+  /** Creates missing networks, updates rules and routes, and removes networks that are not wanted. */
   async reconcile(vpcs: readonly Vpc[]): Promise<void> {
     const { docker, cloud } = this.context;
     const networks = await docker.listNetworks({ filters: { label: [`${LABEL.cloud}=${cloud.name}`] } });
@@ -102,26 +103,29 @@ export class Vpcs {
     this.hostRules = rules;
   }
 
-  /** Pods' addresses come in on a bridge that the host's main table does not know them behind: no strict check there. */
+  /**
+   * Turns off strict reverse path filtering: packets may come from blocks that are routed to an instance by the VPC's
+   * table, of which the host's main table knows nothing.
+   */
   private relaxReversePath(bridge: string): void {
     const conf = (name: string): string => `/proc/sys/net/ipv4/conf/${name}/rp_filter`;
-    // The kernel takes the stricter of "all" (0 off, 1 strict) and the interface's; 2 is loose and beats 1.
+    // The kernel uses the larger of the values for "all" and for the interface: 0 is off, 1 strict, 2 loose.
     const relaxed = readFileSync(conf("all"), "utf8").trim() === "0" ? "0" : "2";
     if (existsSync(conf(bridge)) && readFileSync(conf(bridge), "utf8").trim() !== relaxed)
       writeFileSync(conf(bridge), relaxed);
   }
 }
 
-/** Removes a VPC's network unless a machine is still in it; true if it is gone. */
+/** Removes a VPC's network unless a machine is still in it. Returns whether it was removed. */
 export async function removeVpc(docker: Docker, network: Docker.NetworkInspectInfo): Promise<boolean> {
   const { Containers } = (await docker.getNetwork(network.Id).inspect()) as Docker.NetworkInspectInfo;
-  if (Object.keys(Containers ?? {}).length > 0) return false; // its machines are still on their way out
+  if (Object.keys(Containers ?? {}).length > 0) return false; // its machines are still being removed
   await ignoreMissing(docker.getNetwork(network.Id).remove());
   await removeRoutes(network.Labels?.[LABEL.vpc] ?? "");
   return true;
 }
 
-/** The smallest MTU of the host's own interfaces: packets of that size go everywhere. */
+/** The smallest MTU of the host's physical interfaces, at most 1500, so that packets fit through each of them. */
 function uplinkMtu(): number {
   const own = Object.keys(networkInterfaces()).filter((name) => existsSync(`/sys/class/net/${name}/device`));
   return Math.min(1500, ...own.map((name) => Number(readFileSync(`/sys/class/net/${name}/mtu`, "utf8"))));

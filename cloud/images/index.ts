@@ -1,3 +1,4 @@
+/** Builds the images of machines and appliances with mmdebstrap, and imports them into the container engine. */
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -7,26 +8,39 @@ import { UserError } from "../../lib/errors";
 import { progress } from "../../lib/progress";
 import { aptInstall, tryRun } from "../../lib/run";
 import { cached } from "../../lib/cache";
+import { brand } from "../names";
 
-/** The images that a cloud runs: the machine image (AMI) and the appliances' one. */
+/** Names of the images that a cloud runs. */
 export interface Images {
+  /** The machine image (AMI). */
   readonly machine: string;
+  /** The image shared by all appliances. */
   readonly appliance: string;
 }
 
-/** Builds what is missing with mmdebstrap and imports it into the engine. Answers the images' names. */
+/** Path of machine/boot.sh in the machine image. */
+export const BOOT_PROGRAM = `/usr/lib/${brand.name}/boot`;
+
+/** Environment of each image's build.sh; part of what the image depends on. */
+const BUILD_ENVIRONMENT: Readonly<Record<keyof Images, Readonly<Record<string, string>>>> = {
+  machine: { BOOT_PROGRAM },
+  appliance: {},
+};
+
+/** Builds and imports whichever image is missing, and returns the names of both. */
 export async function ensureMachineImages(docker: Docker): Promise<Images> {
   const [machine, appliance] = await Promise.all([ensureImage(docker, "machine"), ensureImage(docker, "appliance")]);
   return { machine, appliance };
 }
 
-async function ensureImage(docker: Docker, kind: "machine" | "appliance"): Promise<string> {
+async function ensureImage(docker: Docker, kind: keyof Images): Promise<string> {
   const scripts = join(__dirname, kind);
-  const recipe = readdirSync(scripts)
+  const env = BUILD_ENVIRONMENT[kind];
+  const files = readdirSync(scripts)
     .sort()
-    .map((file) => readFileSync(join(scripts, file), "utf8"))
-    .join("\n");
-  const repo = `kubernetes-from-scratch/${kind}`;
+    .map((file) => readFileSync(join(scripts, file), "utf8"));
+  const recipe = [...files, ...Object.values(env)].join("\n");
+  const repo = `${brand.name}/${kind}`;
   const tag = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
   if (await exists(docker, `${repo}:${tag}`)) return `${repo}:${tag}`;
 
@@ -37,12 +51,12 @@ async function ensureImage(docker: Docker, kind: "machine" | "appliance"): Promi
     build: async (target) => {
       await ensureMmdebstrap();
       const built = await progress(`building the ${kind} image`, () =>
-        tryRun("sh", [join(scripts, "build.sh"), join(target, "root.tar")]),
+        tryRun("sh", [join(scripts, "build.sh"), join(target, "root.tar")], { env }),
       );
       if (built.exitCode !== 0) throw new Error(`Building the ${kind} image with mmdebstrap failed:\n${built.all}`);
     },
   });
-  // One at a time: an import that finds its name taken leaves a nameless image behind.
+  // One import at a time: of two imports under the same name, one would be left behind as a nameless image.
   await withFileLock(
     join(directory, "..", "locks", `import-${kind}-${tag}`),
     () => undefined,
@@ -71,7 +85,7 @@ async function ensureMmdebstrap(): Promise<void> {
   const failure = await aptInstall(["mmdebstrap", "debian-archive-keyring"]);
   if (failure !== undefined) {
     throw new UserError(
-      `Machine images are built with mmdebstrap, and installing it failed:\n${failure}\n`,
+      `Machine images are built with mmdebstrap, which could not be installed:\n${failure}\n`,
       "Install the packages mmdebstrap and debian-archive-keyring.",
     );
   }

@@ -1,6 +1,6 @@
 /**
- * The image registry of the local cloud: a tree of plain files that any web server serves, with the images that were asked
- * for under the names that upstream gives them. Pulled from their registry where it answers, otherwise made by recipes.ts.
+ * The image registry of the local cloud: a tree of plain files that any web server can serve, with the images under
+ * their upstream names. Images are pulled if their registry can be reached, otherwise built as recipes.ts describes.
  */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,10 +11,10 @@ import { progress } from "../../lib/progress";
 import { reachable } from "../../lib/reachable";
 import { parseReference, writeImage } from "./oci";
 import { pullImage, registryUrl } from "./pull";
-import { imageRecipe, known } from "./recipes";
+import { imageRecipe, recipes } from "./recipes";
 
 /**
- * Makes the registry hold these images; it keeps all that were ever asked for, and may be served meanwhile.
+ * Ensures that the registry holds these images. It keeps all images ever requested, and can be served at the same time.
  * @param names full names with tags, such as registry.k8s.io/pause:3.10.1.
  * @returns the directory whose v2/ a web server serves.
  */
@@ -24,7 +24,7 @@ export async function ensureImages(names: readonly string[]): Promise<{ registry
   return { registryDir };
 }
 
-/** The cache entry of one image: a registry's tree with nothing else in it. */
+/** The cache entry of one image: a registry tree that holds this image alone. */
 function ensureImage(name: string): Promise<string> {
   const reference = parseReference(name);
   const recipe = imageRecipe(reference.repository, reference.tag);
@@ -39,12 +39,12 @@ function ensureImage(name: string): Promise<string> {
       }
       if (!recipe) {
         throw new UserError(
-          `The image ${name} cannot be had: its registry does not answer, and there is no recipe for it.`,
-          `Use one of those that there is a recipe for: ${known.join(", ")}.`,
+          `The image ${name} is not available: its registry cannot be reached, and there is no recipe to build it.`,
+          `Use one of the images that can be built: ${Object.keys(recipes).join(", ")}.`,
         );
       }
       const root = join(scratch, "root");
-      await mkdir(root, { mode: 0o755 }); // becomes the mode of the image's root
+      await mkdir(root, { mode: 0o755 }); // also the mode of the image's root directory
       await progress(`building the image ${name} (its registry cannot be reached)`, async () => {
         await recipe.build(root, scratch);
         await writeImage(reference, root, recipe.config, into);
@@ -53,7 +53,7 @@ function ensureImage(name: string): Promise<string> {
   });
 }
 
-/** Links an entry's files into the registry: what a manifest names is there before the manifest is. */
+/** Links an entry's files into the registry, blobs before the manifests that refer to them. */
 async function publish(entry: string, registryDir: string): Promise<void> {
   const files = (await readdir(entry, { recursive: true, withFileTypes: true }))
     .filter((file) => file.isFile())

@@ -1,33 +1,34 @@
 /**
- * Writes container images as the files that a registry serves: <root>/v2/<name>/manifests/<reference> and
- * <root>/v2/<name>/blobs/<digest>, so that any web server is a registry to pull from.
+ * Writes container images as the files that a registry serves, <root>/v2/<name>/manifests/<reference> and
+ * <root>/v2/<name>/blobs/<digest>, so that any web server can act as a registry to pull from.
  * @see https://github.com/opencontainers/image-spec and https://github.com/opencontainers/distribution-spec
  */
 import { createHash } from "node:crypto";
 import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { hostArchitecture } from "../../lib/architecture";
 import { sha256Of } from "../../lib/cache";
 import { run } from "../../lib/run";
 
-/** An image's name, taken apart: registry.k8s.io/coredns/coredns:v1.14.0. */
+/** The parts of an image's name, such as registry.k8s.io/coredns/coredns:v1.14.0. */
 export interface Reference {
-  /** Host of the registry: registry.k8s.io; docker.io where the name has none. */
+  /** The registry's host, such as registry.k8s.io; docker.io if the name has none. */
   readonly registry: string;
-  /** Path within the registry, as its API and a mirror are asked for it: coredns/coredns, library/busybox. */
+  /** Path in the registry, as used by its API and by mirrors: coredns/coredns, library/busybox. */
   readonly repository: string;
   readonly tag: string;
 }
 
-/** Takes an image's name apart. Pure. @throws where the name has no tag: `latest` is not a version. */
+/** Parses an image's name. Pure. @throws if the name has no tag: `latest` is not a version. */
 export function parseReference(name: string): Reference {
   const match = /^(?:([a-z0-9-]+[.:][a-z0-9.:-]*)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*):(\w[\w.-]*)$/.exec(name);
   const [, registry = "docker.io", path = "", tag = ""] = match ?? [];
-  if (!match) throw new Error(`"${name}" is not the name of an image with a tag, such as registry.k8s.io/pause:3.10.1`);
+  if (!match) throw new Error(`"${name}" is not an image name with a tag, such as registry.k8s.io/pause:3.10.1`);
   const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
   return { registry, repository, tag };
 }
 
-/** What an image's processes start with, as in the image specification. */
+/** How an image's process is started, as in the image specification. */
 export interface ImageConfig {
   readonly Entrypoint?: readonly string[];
   readonly Cmd?: readonly string[];
@@ -39,17 +40,17 @@ export interface ImageConfig {
 const mediaType = {
   manifest: "application/vnd.oci.image.manifest.v1+json",
   config: "application/vnd.oci.image.config.v1+json",
-  // not compressed: the mirror is on this host, and nodes need not unpack what was only packed
+  // uncompressed: the mirror is on this host, so compression would only cost time
   layer: "application/vnd.oci.image.layer.v1.tar",
 } as const;
 
-/** The directory of a repository within a registry's tree. */
+/** The directory of a repository in a registry tree. */
 export const repositoryDir = (root: string, reference: Reference): string => join(root, "v2", reference.repository);
 
 /**
- * Writes an image of one platform with one layer.
- * @param content directory that becomes the image's root; everything in it is owned by root.
- * @param root the registry's tree.
+ * Writes an image for this machine's architecture, with one layer.
+ * @param content directory that becomes the image's root directory; everything in the image is owned by root.
+ * @param root the registry tree.
  */
 export async function writeImage(
   reference: Reference,
@@ -63,7 +64,7 @@ export async function writeImage(
 
   const layer = await writeLayer(content, join(directory, "blobs"));
   const image = {
-    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    architecture: hostArchitecture,
     os: "linux",
     config,
     rootfs: { type: "layers", diff_ids: [layer.digest] },
@@ -80,7 +81,7 @@ export async function writeImage(
   await writeFile(join(directory, "manifests", reference.tag), JSON.stringify(manifest));
 }
 
-/** A blob as manifests name it. */
+/** A blob as manifests refer to it. */
 interface Blob {
   readonly digest: string;
   readonly size: number;

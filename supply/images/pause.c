@@ -1,5 +1,5 @@
-/* The process that holds a pod's namespaces: it sleeps, reaps what the pod's processes leave behind, and ends when asked.
- * The same job as https://github.com/kubernetes/kubernetes/blob/master/build/pause/linux/pause.c */
+/* The process that holds a pod's namespaces: it sleeps, reaps orphaned child processes, and exits on SIGINT or SIGTERM.
+ * Equivalent to https://github.com/kubernetes/kubernetes/blob/master/build/pause/linux/pause.c */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>

@@ -1,46 +1,36 @@
-/** How images are made on a machine that reaches no registry: the same programs, under upstream's names. */
+/** How to build images if their registry cannot be reached: the same programs, under upstream's names. */
 import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { kubernetesVersions } from "../../cluster/versions";
 import { ensurePackages } from "../../lib/packages";
-import { type GoBuild, goBuild } from "../go-build";
 import { run } from "../../lib/run";
+import { type GoBuild, goBuild } from "../go-build";
 import type { ImageConfig } from "./oci";
 
-/** One way to make an image. */
+/** How to build one image. */
 export interface ImageRecipe {
-  /** Everything that the content depends on, beside the tag. */
+  /** Everything that the content depends on, except the tag. */
   readonly recipe: string;
   readonly config: ImageConfig;
-  /** Fills the empty directory with the image's root; `scratch` is an existing directory beside it. */
+  /** Fills an empty directory, the image's root. `scratch` is an existing directory for temporary files. */
   readonly build: (root: string, scratch: string) => Promise<void>;
 }
 
-/** The recipe of an image, by its name without the tag; undefined where there is none. */
-export function imageRecipe(repository: string, tag: string): ImageRecipe | undefined {
-  switch (repository) {
-    case "pause":
-      return pause();
-    case "coredns/coredns":
-      return coredns(tag);
-    case "e2e-test-images/agnhost":
-      return agnhost();
-    case "library/busybox":
-      return debianOf[tag] === undefined ? undefined : busybox(debianOf[tag]);
-    default:
-      return undefined;
-  }
-}
+/** Every image that can be built: by repository, with a tag if the recipe is for that tag alone. */
+export const recipes: Readonly<Record<string, (tag: string) => ImageRecipe>> = {
+  pause,
+  "coredns/coredns": coredns,
+  "e2e-test-images/agnhost": agnhost,
+  "library/busybox:1.37": () => busybox("trixie"),
+  // the version that a rollout starts from; its older C library crashes when it looks up a name in DNS
+  "library/busybox:1.35": () => busybox("bookworm"),
+};
 
-/** Repositories that there are recipes for, for messages. */
-export const known = [
-  "pause",
-  "coredns/coredns",
-  "e2e-test-images/agnhost",
-  "library/busybox:1.37",
-  "library/busybox:1.35",
-];
+/** The recipe of an image, if there is one. */
+export function imageRecipe(repository: string, tag: string): ImageRecipe | undefined {
+  return (recipes[`${repository}:${tag}`] ?? recipes[repository])?.(tag);
+}
 
 function pause(): ImageRecipe {
   const source = join(__dirname, "pause.c");
@@ -64,7 +54,7 @@ function coredns(tag: string): ImageRecipe {
   };
 }
 
-/** The test image of Kubernetes' own end-to-end tests, on busybox where upstream's is on Alpine. */
+/** The image of Kubernetes' own end-to-end tests, based on busybox instead of upstream's Alpine. */
 function agnhost(): ImageRecipe {
   const version = kubernetesVersions.at(-1) ?? "";
   const build: GoBuild = {
@@ -83,20 +73,14 @@ function agnhost(): ImageRecipe {
   };
 }
 
-/**
- * Which Debian release has which busybox. 1.35 is there to roll out from: linked with an older C library, it crashes on
- * names that only DNS knows.
- */
-const debianOf: Readonly<Record<string, string>> = { "1.37": "trixie", "1.35": "bookworm" };
-
 const busyboxFiles: Readonly<Record<string, string>> = {
   "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
   "etc/group": "root:x:0:\nnobody:x:65534:\n",
   "etc/nsswitch.conf": "hosts: files dns\n",
 };
 
-/** Debian's busybox-static, laid out as the image of that name is: /bin/busybox with a link an applet. */
-function busybox(debian: string): ImageRecipe {
+/** busybox-static of a Debian release, laid out like the image busybox: /bin/busybox and one link per applet. */
+function busybox(debian: "bookworm" | "trixie"): ImageRecipe {
   return {
     recipe: JSON.stringify([debian, busyboxFiles]),
     config: { Cmd: ["sh"], Env: ["PATH=/bin"], WorkingDir: "/" },

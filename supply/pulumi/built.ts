@@ -1,37 +1,44 @@
-/** Pulumi for a machine that cannot download it: engine, language host and plugins built, and put where the engine looks. */
+/** Builds Pulumi, its language host and plugins, and installs them where the Pulumi engine looks for them. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build as bundle } from "esbuild";
 import { cached } from "../../lib/cache";
 import { linkInto } from "../../lib/link";
 import { progress } from "../../lib/progress";
-import { type GoBuild, goBuild, goBuildDirectory } from "../go-build";
-import type { Engine } from ".";
+import { type GoBuild, goBuild, goBuildLocal } from "../go-build";
+import type { Pulumi } from "./pulumi";
 import { ensureTerraformAws } from "./terraform-aws";
 import { type Plugin, plugins, sdkVersion } from "./versions";
 
 const module = "github.com/pulumi/pulumi/pkg/v3";
 const version = sdkVersion("pulumi");
 
-/** How the engine is built. */
+/** How the engine, the executable `pulumi`, is built. */
 export const engineRecipe: GoBuild = {
   requires: [`${module}@v${version}`],
   packages: [`${module}/cmd/pulumi`],
-  // the engine's own go.mod replaces this one, and replacements are not inherited
+  // a replacement in the engine's own go.mod, which does not apply to a module that requires it
   replaces: ["github.com/atotto/clipboard=github.com/tgummerer/clipboard@v0.0.0-20241001131231-d02d263e614e"],
   ldflags: [`-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`],
 };
 
 export const buildEngine = (into: string, scratch: string): Promise<void> => goBuild(engineRecipe, into, scratch);
 
-/** Starts a program that ends with its parent: an engine that was killed leaves no plugin behind. */
+/** The directory of the Go module that contains each plugin's main package, cmd/pulumi-resource-<plugin>. */
+const pluginModules: Readonly<Record<Plugin, string>> = {
+  command: join(__dirname, "command"),
+  tls: join(__dirname, "bridged"),
+  aws: join(__dirname, "bridged"),
+};
+
+/** Starts a program that is killed when its parent ends, so that a killed engine leaves no plugin behind. */
 const withParent = "exec setpriv --pdeathsig KILL";
 
-/** Lays out PULUMI_HOME and the executables around a built engine. */
-export async function builtEngine(engine: string, home: string): Promise<Engine> {
+/** Installs a built engine, the language host and the plugins in a PULUMI_HOME. */
+export async function installBuilt(engine: string, home: string): Promise<Pulumi> {
   const binDir = join(home, "bin");
   mkdirSync(binDir, { recursive: true });
-  // not a symbolic link: the engine looks for the language host beside the file that it is
+  // not a symbolic link: the engine would look for the language host beside the link's target
   await linkInto(join(engine, "pulumi"), join(binDir, "pulumi"));
   const languageHost = join(await bundleLanguageHost(), "main.cjs");
   script(
@@ -65,17 +72,19 @@ function bundleLanguageHost(): Promise<string> {
 }
 
 function buildPlugin(plugin: Plugin): Promise<string> {
-  const source = join(__dirname, plugin);
-  const label = `building the ${plugin} plugin ${sdkVersion(plugin)} (its download cannot be reached)`;
+  const pluginVersion = sdkVersion(plugin);
+  const source = pluginModules[plugin];
+  const label = `building the ${plugin} plugin ${pluginVersion} (its download site cannot be reached)`;
+  const main = `./cmd/${executable(plugin)}`;
   return cached({
     name: `plugin-${plugin}`,
-    version: sdkVersion(plugin),
+    version: pluginVersion,
     recipe: textOf(source),
-    build: (into) => progress(label, () => goBuildDirectory(source, join(into, executable(plugin)))),
+    build: (into) => progress(label, () => goBuildLocal(source, main, pluginVersion, join(into, executable(plugin)))),
   });
 }
 
-/** All files of a directory but Go's tests, with their names, as one text: what a build of it depends on. */
+/** All files of a directory except Go tests, with their names, as one text: what a build of it depends on. */
 function textOf(directory: string): string {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.endsWith("_test.go"))
@@ -85,7 +94,7 @@ function textOf(directory: string): string {
     .join("\n");
 }
 
-/** Writes an executable of one line, unless it is there. */
+/** Writes an executable script of one line, unless it exists already. */
 function script(file: string, line: string): void {
   const text = `#!/bin/sh\n${line}\n`;
   if (existsSync(file) && readFileSync(file, "utf8") === text) return;

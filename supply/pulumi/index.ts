@@ -1,6 +1,6 @@
 /**
- * The Pulumi engine with its language host and plugins: the reader's own, or the official ones where they can be
- * downloaded, otherwise built from Go modules. The versions are those of the npm packages in package.json.
+ * Pulumi with its language host and plugins: the user's own installation or the official release if either is
+ * available, otherwise a build from Go modules. The versions are those of the npm packages in package.json.
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,52 +8,47 @@ import { cached } from "../../lib/cache";
 import { progress } from "../../lib/progress";
 import { reachable } from "../../lib/reachable";
 import { tryRun } from "../../lib/run";
-import { buildEngine, builtEngine, engineRecipe } from "./built";
-import { archiveUrl, downloadEngine } from "./official";
+import { buildEngine, engineRecipe, installBuilt } from "./built";
+import { archiveUrl, downloadPulumi } from "./official";
+import type { Pulumi } from "./pulumi";
 import { ensureTerraformAws } from "./terraform-aws";
 import { sdkVersion } from "./versions";
 
-/** How Pulumi is called. */
-export interface Engine {
-  /** Directory with `pulumi`, in front of PATH. */
-  readonly binDir: string;
-  /** Environment for every call. */
-  readonly environment: Readonly<Record<string, string>>;
-}
-
 /**
- * Makes `pulumi` with its plugins ready for this checkout.
- * @param home directory of the checkout's own PULUMI_HOME and executables, where they are built.
- * @throws UserError where neither the official engine nor a build can be had.
+ * Ensures that `pulumi` and its plugins are available to this checkout.
+ * @param home directory for this checkout's PULUMI_HOME and executables, if they are built.
+ * @throws UserError if Pulumi can be neither downloaded nor built.
  */
-export async function ensureEngine(home: string): Promise<Engine> {
+export async function ensurePulumi(home: string): Promise<Pulumi> {
   const own = await installed(home);
   if (own) return { binDir: own, environment: {} };
 
+  const version = sdkVersion("pulumi");
   const entry = await cached({
     name: "pulumi",
-    version: sdkVersion("pulumi"),
+    version,
     recipe: JSON.stringify([archiveUrl, engineRecipe]),
     build: async (into, scratch) => {
-      const version = sdkVersion("pulumi");
       if (await reachable(archiveUrl)) {
-        await progress(`downloading Pulumi ${version}`, () => downloadEngine(into));
+        await progress(`downloading Pulumi ${version}`, () => downloadPulumi(into));
       } else {
-        await ensureTerraformAws(home); // what cannot be built is missed before minutes are spent on what can
-        const label = `building the Pulumi engine ${version} (its download cannot be reached)`;
+        await ensureTerraformAws(home); // cannot be built: fail before spending minutes on the engine
+        const label = `building the Pulumi engine ${version} (its download site cannot be reached)`;
         await progress(label, () => buildEngine(into, scratch));
       }
     },
   });
-  // the official engine comes with its language host, and downloads the plugins that a program asks for
+  // the official release includes the language host and downloads the plugins that a program needs
   const official = existsSync(join(entry, "pulumi-language-nodejs"));
-  return official ? { binDir: entry, environment: {} } : builtEngine(entry, home);
+  return official ? { binDir: entry, environment: {} } : installBuilt(entry, home);
 }
 
-/** How many minor releases the reader's own engine may be older than the SDK. */
+/** How many minor releases the user's own Pulumi may be older than the SDK. */
 const TOLERANCE = 60;
 
-/** The reader's own Pulumi, where it is complete and not too old; not what an earlier run put into `home`. */
+/**
+ * Directory of the user's own Pulumi, if it is complete, recent enough, and not what an earlier run put into `home`.
+ */
 async function installed(home: string): Promise<string | undefined> {
   const path = (await tryRun("sh", ["-c", "command -v pulumi"])).stdout.trim();
   if (!path || path.startsWith(home) || !existsSync(join(dirname(path), "pulumi-language-nodejs"))) return undefined;

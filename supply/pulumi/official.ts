@@ -1,24 +1,27 @@
+/** Downloads the official release of Pulumi. */
 import { rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { sha256Of } from "../../lib/cache";
-import { publishedSum } from "../releases/sums";
 import { run } from "../../lib/run";
+import { publishedSum } from "../releases/sums";
 import { sdkVersion } from "./versions";
 
 const version = sdkVersion("pulumi");
 
-/** Pulumi's own download. https://www.pulumi.com/docs/install/versions/ */
+/** The release for this machine. https://www.pulumi.com/docs/install/versions/ */
 export const archiveUrl = `https://get.pulumi.com/releases/sdk/pulumi-v${version}-linux-${process.arch}.tar.gz`;
 
 const sumsUrl = `https://github.com/pulumi/pulumi/releases/download/v${version}/pulumi-${version}-checksums.txt`;
 
-/** Unpacks Pulumi's download into a directory, verified by the sums that the project publishes. */
-export async function downloadEngine(into: string): Promise<void> {
+/** Downloads the release, verifies its published checksum, and unpacks it into a directory. */
+export async function downloadPulumi(into: string): Promise<void> {
   const archive = join(into, basename(archiveUrl));
   await writeFile(archive, Buffer.from(await (await get(archiveUrl)).arrayBuffer()));
   const expected = publishedSum(await (await get(sumsUrl)).text(), basename(archiveUrl));
   const got = await sha256Of(archive);
-  if (got !== expected) throw new Error(`${archiveUrl}: SHA-256 is ${got}, published is ${expected ?? "none"}`);
+  if (got !== expected) {
+    throw new Error(`${archiveUrl} has the SHA-256 ${got}, but ${expected ?? "none"} is published for it`);
+  }
   await run("tar", ["-xzf", archive, "--strip-components=1", "-C", into]);
   await rm(archive);
 }

@@ -1,20 +1,21 @@
-/** Finds the stock Terraform AWS provider on this machine, for the plugin that drives it. */
+/** Finds a stock Terraform AWS provider on this machine, for the plugin that drives it. */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { hostArchitecture } from "../../lib/architecture";
 import { UserError } from "../../lib/errors";
 import { progress } from "../../lib/progress";
 import { tryRun } from "../../lib/run";
 
-const platform = `linux_${process.arch === "x64" ? "amd64" : process.arch}`;
+const platform = `linux_${hostArchitecture}`;
 
-/** How long the search of the file system may take, in seconds, and how deep it goes. */
+/** Limits of the search of the file system: its duration in seconds, and its depth. */
 const SEARCH = { seconds: 60, depth: 10 } as const;
 
 /**
- * Path of a Terraform AWS provider of version 5. It is remembered as a link in `home`, and looked for again when that
- * points at nothing.
- * @throws UserError where there is none.
+ * Returns the path of a version 5 Terraform AWS provider: a link in `home`, which is created once the provider is
+ * found, and again if its target has disappeared.
+ * @throws UserError if there is no such provider.
  */
 export async function ensureTerraformAws(home: string): Promise<string> {
   const remembered = join(home, "terraform-provider-aws_v5");
@@ -23,10 +24,10 @@ export async function ensureTerraformAws(home: string): Promise<string> {
   const found = tried.map(inMirror).find((path) => path !== undefined) ?? (await anywhere());
   if (found === undefined) {
     throw new UserError(
-      "The AWS provider cannot be had: Pulumi's plugins cannot be downloaded from here, and there is no Terraform AWS " +
-        `provider of version 5 for ${platform} on this machine. Looked in ${tried.join(", ")}, and in the whole file system ` +
-        `for */hashicorp/aws/<version>/${platform}/terraform-provider-aws_v5*.`,
-      "Give this machine a way to get.pulumi.com, or put the provider into " +
+      "The AWS provider is not available: Pulumi's plugins cannot be downloaded from here, and this machine has no " +
+        `version 5 Terraform AWS provider for ${platform}. Searched ${tried.join(", ")}, and the whole file system for ` +
+        `*/hashicorp/aws/<version>/${platform}/terraform-provider-aws_v5*.`,
+      "Give this machine access to get.pulumi.com, or put the provider into " +
         `~/.terraform.d/plugins/registry.terraform.io/hashicorp/aws/<version>/${platform}/.`,
     );
   }
@@ -39,7 +40,7 @@ export async function ensureTerraformAws(home: string): Promise<string> {
 const read = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, "utf8") : undefined);
 
 /**
- * Where Terraform itself looks for providers, in its order. Pure, but for what `readConfig` reads.
+ * The directories in which Terraform itself looks for providers, in the same order. Pure, except for `readConfig`.
  * @see https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
  */
 export function mirrorDirectories(env: NodeJS.ProcessEnv, readConfig: (file: string) => string | undefined): string[] {
@@ -56,7 +57,7 @@ export function mirrorDirectories(env: NodeJS.ProcessEnv, readConfig: (file: str
   ].filter((directory) => directory !== "");
 }
 
-/** The newest version 5 in a directory of the registry's layout: <host>/hashicorp/aws/<version>/<platform>/<binary>. */
+/** The newest version 5 in a directory with the registry's layout, <host>/hashicorp/aws/<version>/<platform>/. */
 export function inMirror(directory: string): string | undefined {
   const list = (path: string): string[] => (existsSync(path) ? readdirSync(path) : []);
   const newestFirst = new Intl.Collator("en", { numeric: true });
@@ -71,7 +72,7 @@ export function inMirror(directory: string): string | undefined {
   return undefined;
 }
 
-/** The first that lies in the registry's layout anywhere on the file systems of / and of the home directory. */
+/** The first one found in the registry's layout anywhere on the file systems of / and of the home directory. */
 async function anywhere(): Promise<string | undefined> {
   const skipped = ["/proc", "/sys", "/dev", "*/node_modules", "*/go/pkg/mod", "*/.git"].flatMap((path) => [
     "-o",
@@ -81,7 +82,7 @@ async function anywhere(): Promise<string | undefined> {
   const pattern = `*/hashicorp/aws/*/${platform}/terraform-provider-aws_v5*`;
   const find = ["find", "/", homedir(), "-xdev", "-maxdepth", String(SEARCH.depth)];
   const expression = ["(", ...skipped.slice(1), ")", "-prune", "-o", "-path", pattern, "-print", "-quit"];
-  const { stdout } = await progress("looking for a Terraform AWS provider on this machine", () =>
+  const { stdout } = await progress("searching this machine for a Terraform AWS provider", () =>
     tryRun("timeout", [String(SEARCH.seconds), ...find, ...expression]),
   );
   return stdout.trim().split("\n")[0] || undefined;

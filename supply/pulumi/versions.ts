@@ -1,20 +1,23 @@
+/** Versions of Pulumi and its plugins, from package.json. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** Root of the checkout. */
+/** The root of the checkout. */
 export const checkout = resolve(__dirname, "../..");
 
 const { dependencies } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
   dependencies: Readonly<Record<string, string>>;
 };
 
-/** Version of the npm package @pulumi/<name>, which is also that of its engine or plugin. */
+/** The version of the npm package @pulumi/<name>, which is also that of the engine or plugin. */
 export function sdkVersion(name: "pulumi" | Plugin): string {
   const version = dependencies[`@pulumi/${name}`];
-  if (version === undefined || !/^\d/.test(version)) throw new Error(`package.json pins no version of @pulumi/${name}`);
+  if (version === undefined || !/^\d/.test(version)) {
+    throw new Error(`package.json does not pin a version of @pulumi/${name}`);
+  }
   return version;
 }
 
-/** Provider plugins that the program uses. */
+/** The provider plugins that the program uses. */
 export const plugins = ["command", "tls", "aws"] as const;
 export type Plugin = (typeof plugins)[number];

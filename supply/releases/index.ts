@@ -1,6 +1,6 @@
 /**
- * The release mirror: <directory>/<host>/<path> of every file that a cluster downloads, with the sums beside them as the
- * origin publishes them. Downloaded and verified where the origin answers, otherwise built from the same versions' source.
+ * The release mirror: every file that a cluster downloads, as <directory>/<host>/<path>, with the checksums that its
+ * origin publishes. Downloaded and verified if the origin can be reached, otherwise built from source.
  */
 import { createWriteStream, existsSync } from "node:fs";
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -10,8 +10,8 @@ import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../cluster/instance-types";
 import type { Release } from "../../cluster/versions";
 import { cached, cacheRoot, sha256Of } from "../../lib/cache";
-import { linkInto } from "../../lib/link";
 import { UserError } from "../../lib/errors";
+import { linkInto } from "../../lib/link";
 import { ensurePackages } from "../../lib/packages";
 import { progress } from "../../lib/progress";
 import { reachable } from "../../lib/reachable";
@@ -20,18 +20,18 @@ import { goBuild } from "../go-build";
 import { type Component, componentOf } from "./recipes";
 import { publishedSum } from "./sums";
 
-/** Path of a URL inside a mirror: <host>/<path>. */
+/** Path of a URL in a mirror: <host>/<path>. */
 export const mirrorPath = (url: string): string => url.replace(/^https?:\/\//, "");
 
-/** Changes with the way in which files are packed, so that what was packed otherwise is made anew. */
+/** To be increased when archives are packed differently, so that existing ones are built again. */
 const packing = 2;
 
-/** A tag such as v1.36.3 in a release's URL; every upstream puts it in a path element of its own. */
+/** The version in a release's URL, such as v1.36.3. Every upstream has it as a separate path element. */
 const versionIn = (url: string): string => /\/(v\d+\.\d+\.\d+)\//.exec(url)?.[1] ?? "unknown";
 
 /**
- * Makes the mirror hold these files.
- * @returns the mirror's directory, shared by all versions that were ever asked for.
+ * Ensures that the mirror holds these files.
+ * @returns the mirror's directory, which all versions share.
  */
 export async function ensureReleases(releases: readonly Release[], architecture: Architecture): Promise<string> {
   const directory = join(cacheRoot(), "releases");
@@ -75,11 +75,11 @@ async function obtain(group: Group, into: string, scratch: string): Promise<void
     });
   } else {
     await ensurePackages(component.packages ?? []);
-    await progress(`building ${what} (its download cannot be reached)`, () => build(group, into, scratch));
+    await progress(`building ${what} (its download site cannot be reached)`, () => build(group, into, scratch));
   }
 }
 
-/** Downloads a file and the sums that its origin publishes, and compares them. */
+/** Downloads a file and verifies it by the checksums that its origin publishes. */
 async function download({ url, checksum }: Release, into: string): Promise<void> {
   for (const source of [checksum, url]) {
     const target = join(into, mirrorPath(source));
@@ -88,7 +88,7 @@ async function download({ url, checksum }: Release, into: string): Promise<void>
     if (!response.ok || !response.body) {
       throw new UserError(
         `${source} cannot be downloaded: HTTP ${response.status}.`,
-        "Is the version one that was released?",
+        "Check that this version was released.",
       );
     }
     const mode = source === url ? 0o755 : 0o644;
@@ -98,15 +98,15 @@ async function download({ url, checksum }: Release, into: string): Promise<void>
   const got = await sha256Of(join(into, mirrorPath(url)));
   if (got !== published) {
     throw new UserError(
-      `What was downloaded from ${url} has the SHA-256 ${got}; its origin publishes ${published ?? "none"} (${checksum}).`,
-      "Run the same again; if it stays, what stands between this machine and the origin changes files.",
+      `The file downloaded from ${url} has the SHA-256 ${got}; its origin publishes ${published ?? "none"} (${checksum}).`,
+      "Run the same command again. If the error persists, a proxy on the way to the origin may be altering files.",
     );
   }
 }
 
 async function build({ component, architecture, files }: Group, into: string, scratch: string): Promise<void> {
   const binaries = join(scratch, "binaries");
-  // of a component of plain binaries, those alone that were asked for
+  // if a component's files are plain binaries, build only those requested
   const wanted = (path: string): boolean =>
     !(basename(path) in component.files) || files.some(({ name }) => name === basename(path));
   const packages = component.build.packages.filter(wanted);
@@ -122,7 +122,7 @@ async function build({ component, architecture, files }: Group, into: string, sc
   }
 }
 
-/** Writes an archive with the binaries under the names that upstream gives them, laid out in `tree` first. */
+/** Writes an archive of the binaries with upstream's layout, which is prepared in `tree`. */
 async function archive(
   binaries: string,
   layout: Readonly<Record<string, string>>,
@@ -138,7 +138,7 @@ async function archive(
   await run("tar", [...options, "-cf", target, "-C", tree, ...names]);
 }
 
-/** Adds a file's sum to its sums file, in upstream's format. */
+/** Adds a file's checksum to its checksum file, in upstream's format. */
 async function publish(file: string, sums: string): Promise<void> {
   const sum = await sha256Of(file);
   const alone = basename(sums) === `${basename(file)}.sha256` && !file.endsWith("gz");

@@ -1,18 +1,15 @@
-/**
- * How each release is built where it cannot be downloaded: the modules, and the layout of the files that upstream
- * publishes. Versions come from bootstrap/versions.ts.
- */
+/** How to build each release that cannot be downloaded: its Go modules, and the layout of upstream's files. */
 import type { Architecture } from "../../cluster/instance-types";
 import { kubernetesBinaries, type ReleaseName } from "../../cluster/versions";
 import type { GoBuild } from "../go-build";
 
-/** A component: one build that yields one or more release files. */
+/** One build, which produces one or more release files. */
 export interface Component {
   readonly name: string;
   readonly build: GoBuild;
   /** Debian packages that the build needs. */
   readonly packages?: readonly string[];
-  /** How the release files are made of the binaries: by the file itself, or an archive with entries by binary. */
+  /** What each release file is: the binary of that name, or an archive with this path for each binary. */
   readonly files: Readonly<Partial<Record<ReleaseName, "binary" | Readonly<Record<string, string>>>>>;
 }
 
@@ -30,7 +27,7 @@ func main() { etcdmain.Main(os.Args) }
 const named = (names: readonly string[], prefix: string): Record<string, string> =>
   Object.fromEntries(names.map((name) => [name, `${prefix}${name}`]));
 
-/** The component that a release file belongs to, at the version in its URL. */
+/** The component that contains a release file. @param version as in the file's URL. */
 export function componentOf(name: ReleaseName, version: string, architecture: Architecture): Component {
   switch (name) {
     case "kube-apiserver":
@@ -71,7 +68,7 @@ function kubernetes(version: string): Component {
   };
 }
 
-/** etcd's main package is its module's root, which the proxy's layout does not name; etcdmain.Main is public. */
+/** etcd's main package is in its root module, which the proxy does not serve. etcdmain.Main does the same. */
 function etcd(version: string, architecture: Architecture): Component {
   const base = "go.etcd.io/etcd";
   return {
@@ -100,7 +97,7 @@ function containerd(version: string): Component {
   };
 }
 
-/** The one build against C libraries: runc's seccomp filters need libseccomp. */
+/** The only build against C libraries: runc's seccomp filters need libseccomp. */
 function runc(version: string): Component {
   return {
     name: "runc",

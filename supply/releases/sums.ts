@@ -1,7 +1,7 @@
 /**
- * The sum of a file in what an origin publishes: one sum alone, or lines of sum and name, where the name may carry the `*`
- * of binary mode; other lines, as those of a signature, are skipped. Pure.
- * @returns the SHA-256 in hexadecimal, or undefined where the file is not named.
+ * Finds a file's checksum in the text that its origin publishes: a single checksum, or lines of checksum and name,
+ * whose name may begin with the `*` of binary mode. Other lines, such as those of a signature, are skipped. Pure.
+ * @returns the SHA-256 in hexadecimal, or undefined if the file is not listed.
  */
 export function publishedSum(text: string, file: string): string | undefined {
   for (const line of text.split("\n")) {

@@ -1,3 +1,4 @@
+/** A network load balancer with two targets: names, balancing, health checks, security groups. */
 import { lookup } from "node:dns/promises";
 import {
   CreateListenerCommand,
@@ -18,7 +19,7 @@ let name: string;
 let targetGroup: string;
 const [A, B, CLIENT] = [11, 12, 21];
 
-/** Who answers on the balancer's name, asked from inside the VPC. */
+/** The text that the load balancer returns to a client in the VPC. */
 const ask = async (): Promise<string> => (await world.run(CLIENT, `curl -s -m 2 http://${name}/`)).stdout;
 const health = async (): Promise<Record<string, string | undefined>> => {
   const { TargetHealthDescriptions } = await world.balancing.send(
@@ -69,7 +70,7 @@ beforeAll(async () => {
   );
   arn = created.LoadBalancers![0]!.LoadBalancerArn!;
   name = created.LoadBalancers![0]!.DNSName!;
-  // before it has a listener it sends nothing anywhere, and the cloud can be looked at all the same
+  // Without a listener it has no target group, and the hypervisor must be able to read that.
   const { TargetGroups } = await balancing.send(new DescribeTargetGroupsCommand({ LoadBalancerArn: arn }));
   expect(TargetGroups ?? []).toEqual([]);
   const DefaultActions = [{ Type: "forward" as const, TargetGroupArn: targetGroup }];
@@ -80,7 +81,7 @@ beforeAll(async () => {
 afterAll(() => world?.down());
 
 describe("a network load balancer", () => {
-  it("has its address and its name, in the VPC and on the host", async () => {
+  it("has an address and a name, which resolves in the VPC and on the host", async () => {
     await world.settled();
     expect(name).toMatch(/^front-[0-9a-f]+\.elb\.ap-southeast-1\.amazonaws\.com$/);
     await eventually(
@@ -90,29 +91,29 @@ describe("a network load balancer", () => {
     expect((await lookup(name)).address).toBe(world.address(10));
   });
 
-  it("balances over the targets that pass their check", async () => {
+  it("balances over the targets that pass their health check", async () => {
     await Promise.all(ids.map((id) => becomes(id, "healthy")));
     const answers = new Set<string>();
     for (let request = 0; request < 6; request++) answers.add(await ask());
     expect([...answers].sort()).toEqual(["a", "b"]);
   });
 
-  it("is the only one that reaches the targets, where their group names its group", async () => {
+  it("is the only client admitted by targets whose group names its group", async () => {
     expect(await world.opens(CLIENT, world.address(A), 8000)).toBe(false);
     expect(await world.opens(CLIENT, world.address(10), 80)).toBe(true);
     expect(await world.opens(CLIENT, world.address(10), 81)).toBe(false);
   });
 
-  it("drops a target that fails its check, and takes it up again", async () => {
+  it("drops a target that fails its check, and takes it back when it recovers", async () => {
     await world.run(A, "sudo systemctl stop serve-8000");
     await becomes(ids[0]!, "unhealthy");
     for (let request = 0; request < 5; request++) expect(await ask()).toBe("b");
     await world.serve(A, 8000, "a");
     await becomes(ids[0]!, "healthy");
-    await eventually(async () => ((await ask()) === "a" ? true : undefined), "the target to be asked again");
+    await eventually(async () => ((await ask()) === "a" ? true : undefined), "the target to get requests again");
   });
 
-  it("leaves connections in progress alone when its configuration changes", async () => {
+  it("keeps established connections when its configuration changes", async () => {
     const script = `exec 3<>/dev/tcp/${world.address(10)}/80; sleep 4; printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; timeout 3 cat <&3`;
     const slow = world.run(CLIENT, `bash -c '${script}' | tail -1`);
     const DefaultActions = [{ Type: "forward" as const, TargetGroupArn: targetGroup }];
@@ -123,7 +124,7 @@ describe("a network load balancer", () => {
     expect(["a", "b"]).toContain(await ask());
   });
 
-  it("leaves nothing when it is deleted", async () => {
+  it("leaves nothing behind when it is deleted", async () => {
     await world.balancing.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: arn }));
     await eventually(
       async () =>

@@ -1,3 +1,4 @@
+/** The life of one machine: boot, SSH, stop, start, reboot, death, termination. */
 import {
   RebootInstancesCommand,
   StartInstancesCommand,
@@ -6,7 +7,7 @@ import {
   DescribeInstanceStatusCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, findNode, listNodes, Node } from "../../cloud/machines";
+import { Faults, findMachine, listMachines, Machine } from "../../cloud/machines";
 import { World, eventually, newKey } from "../support/world";
 
 let world: World;
@@ -17,7 +18,7 @@ const userData = `#cloud-config
 hostname: first
 write_files:
   - path: /etc/written-by-user-data
-    content: as it was told
+    content: from the user data
 `;
 
 beforeAll(async () => {
@@ -29,30 +30,30 @@ afterAll(() => world?.down());
 
 const bootId = async (): Promise<string> =>
   (await world.run(HOST, "cat /proc/1/stat | cut -d' ' -f22; cat /var/marker /etc/marker")).stdout;
-const node = async (): Promise<Node> =>
-  findNode(await listNodes(world.cloud, await world.docker()), "first", undefined);
+const machine = async (): Promise<Machine> =>
+  findMachine(await listMachines(world.cloud, await world.docker()), "first", undefined);
 
 describe("a machine", () => {
-  it("boots a whole system, and cloud-init does what its user data says", async () => {
+  it("boots a whole system in which cloud-init applies the user data", async () => {
     expect((await world.run(HOST, "hostname")).stdout).toBe("first");
-    expect((await world.run(HOST, "cat /etc/written-by-user-data")).stdout).toBe("as it was told");
+    expect((await world.run(HOST, "cat /etc/written-by-user-data")).stdout).toBe("from the user data");
     expect((await world.run(HOST, "cloud-init status --wait | tail -1")).stdout).toContain("done");
     expect((await world.run(HOST, "systemctl is-system-running --wait")).stdout).toBe("running");
     expect((await world.run(HOST, "cloud-init query v1.instance_id")).stdout).toBe(id);
     expect((await world.run(HOST, "hostname -I")).stdout).toBe(world.address(HOST));
   });
 
-  it("is reached by its key, as a user with sudo, and refused without it", async () => {
+  it("admits its key, for a user with sudo, and rejects another", async () => {
     expect((await world.run(HOST, "whoami; sudo -n whoami")).stdout).toBe("admin\nroot");
     await expect(world.run(HOST, "true", newKey().private)).rejects.toThrow(/authentication methods failed/);
   });
 
-  it("stops, and starts with the disk that it had", async () => {
+  it("keeps its disk when it is stopped and started", async () => {
     await world.run(HOST, "echo kept | sudo tee /var/marker /etc/marker");
     const before = await bootId();
     await world.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
     await world.settled();
-    expect((await node()).container?.State).toBe("exited");
+    expect((await machine()).container?.State).toBe("exited");
     await world.ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
     await world.reachable(HOST);
     const after = await bootId();
@@ -60,7 +61,7 @@ describe("a machine", () => {
     expect(after.split("\n").slice(1)).toEqual(["kept", "kept"]);
   });
 
-  it("reboots when the API says so, and once for each time", async () => {
+  it("reboots exactly once when the API is asked to", async () => {
     const before = await bootId();
     await world.ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
     await world.reachable(HOST);
@@ -70,7 +71,7 @@ describe("a machine", () => {
     expect(await bootId()).toBe(after);
   });
 
-  it("reboots when its own root says so", async () => {
+  it("reboots when its root asks it to", async () => {
     const before = await bootId();
     await world.run(HOST, "sudo systemctl reboot").catch(() => undefined);
     await eventually(
@@ -84,7 +85,7 @@ describe("a machine", () => {
     expect(await world.state(id)).toBe("running");
   });
 
-  it("is stopped, for the API as well, when its own root shuts it down", async () => {
+  it("is stopped in the API as well when its root shuts it down", async () => {
     await world.run(HOST, "sudo systemctl poweroff").catch(() => undefined);
     await eventually(
       async () => ((await world.state(id)) === "stopped" ? true : undefined),
@@ -94,23 +95,23 @@ describe("a machine", () => {
     await world.reachable(HOST);
   });
 
-  it("stays dead when it dies, fails its status checks, and comes back when it is started", async () => {
-    const drills = new Drills(world.cloud, await world.docker());
-    await drills.kill(await node());
+  it("stays down when it dies, fails its status checks, and comes back when it is started", async () => {
+    const faults = new Faults(world.cloud, await world.docker());
+    await faults.kill(await machine());
     const checks = async (): Promise<string | undefined> =>
       (await world.ec2.send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))).InstanceStatuses?.[0]
         ?.InstanceStatus?.Status;
     await eventually(async () => ((await checks()) === "impaired" ? true : undefined), "status checks to fail");
     await new Promise((done) => setTimeout(done, 2_500));
-    expect((await node()).container?.State).toBe("exited");
+    expect((await machine()).container?.State).toBe("exited");
     expect(await world.state(id)).toBe("running");
-    await drills.start(await node());
+    await faults.start(await machine());
     await world.reachable(HOST);
     expect(await bootId()).toContain("kept");
     await eventually(async () => ((await checks()) === "ok" ? true : undefined), "status checks to pass");
   });
 
-  it("leaves nothing when it is terminated, and its address is free again", async () => {
+  it("leaves nothing behind when it is terminated, and frees its address", async () => {
     await world.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
     await world.settled();
     const docker = await world.docker();

@@ -1,3 +1,4 @@
+/** The network of a VPC: security groups, partitions, routes, isolation from other VPCs, resolver, served files. */
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import {
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Drills, Node, findNode, listNodes } from "../../cloud/machines";
+import { Faults, Machine, findMachine, listMachines } from "../../cloud/machines";
 import { World, eventually } from "../support/world";
 
 let world: World;
@@ -16,7 +17,7 @@ let peers: string;
 let ids: Record<number, string>;
 const [A, B, OTHER] = [11, 12, 13];
 
-/** Waits for a rule to be in force: within a second and a half, and then for good. */
+/** Waits for a change of rules to take effect, for five seconds at most. */
 const within = async (probe: () => Promise<boolean>, wanted: boolean): Promise<void> => {
   await eventually(
     async () => ((await probe()) === wanted ? true : undefined),
@@ -45,14 +46,14 @@ afterAll(() => world?.down());
 describe("security groups", () => {
   const b = (): string => world.address(B);
 
-  it("keep a port closed that no rule opens, from machines and from the gateway", async () => {
+  it("keep a port closed to machines and to the gateway if no rule opens it", async () => {
     expect(await world.opens(A, b(), 8000)).toBe(false);
     expect(await world.opensFromGateway(B, 8000)).toBe(false);
     expect(await world.opensFromGateway(B, 22)).toBe(true);
     expect((await world.run(A, `ping -c 1 -W 1 ${b()}`)).exitCode).not.toBe(0);
   });
 
-  it("open a port to the members of a group, and to nobody else", async () => {
+  it("open a port to the members of a group only", async () => {
     await world.allow(peers, {
       IpProtocol: "tcp",
       FromPort: 8000,
@@ -64,7 +65,7 @@ describe("security groups", () => {
     expect(await world.opensFromGateway(B, 8000)).toBe(false);
   });
 
-  it("take a machine in and out of a group at once", async () => {
+  it("apply at once when a machine joins or leaves a group", async () => {
     const groups = (list: string[]): Promise<unknown> =>
       world.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: ids[OTHER], Groups: list }));
     await groups([world.ssh, peers]);
@@ -73,7 +74,7 @@ describe("security groups", () => {
     await within(() => world.opens(OTHER, b(), 8000), false);
   });
 
-  it("close a port when its rule goes", async () => {
+  it("close a port when its rule is revoked", async () => {
     const rule = { IpProtocol: "tcp", FromPort: 8000, ToPort: 8001, UserIdGroupPairs: [{ GroupId: peers }] };
     await world.ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId: peers, IpPermissions: [rule] }));
     await within(() => world.opens(A, b(), 8000), false);
@@ -82,20 +83,20 @@ describe("security groups", () => {
     await within(() => world.opensFromGateway(B, 8000), true);
   });
 
-  it("open ping by type", async () => {
+  it("open ping by ICMP type", async () => {
     await world.allow(peers, { IpProtocol: "icmp", FromPort: 8, ToPort: -1, UserIdGroupPairs: [{ GroupId: peers }] });
     await within(async () => (await world.run(A, `ping -c 1 -W 1 ${b()}`)).exitCode === 0, true);
   });
 
-  it("are in force before a machine that reboots answers", async () => {
-    const drills = new Drills(world.cloud, await world.docker());
-    const node = findNode(await listNodes(world.cloud, await world.docker()), "b", undefined);
+  it("are in force before a rebooted machine can be reached", async () => {
+    const faults = new Faults(world.cloud, await world.docker());
+    const machine = findMachine(await listMachines(world.cloud, await world.docker()), "b", undefined);
     let open = false;
     let done = false;
     const watch = (async () => {
       while (!done) open = (await world.opensFromGateway(B, 9)) || open;
     })();
-    await drills.reboot(node);
+    await faults.reboot(machine);
     await world.reachable(B);
     done = true;
     await watch;
@@ -104,7 +105,7 @@ describe("security groups", () => {
     await world.serve(B, 8000, "b");
   });
 
-  it("hold a machine's own connections back where egress is closed, but for what it names and the resolver", async () => {
+  it("limit egress to what its rules name and to the resolver", async () => {
     const quiet = await world.group("quiet");
     await world.onlyEgress(quiet, {
       IpProtocol: "tcp",
@@ -125,10 +126,10 @@ describe("security groups", () => {
     expect((await world.run(OTHER, "getent hosts $(hostname).ap-southeast-1.compute.internal")).exitCode).toBe(0);
   });
 
-  it("cut a machine off when a drill isolates it, connections in progress included", async () => {
+  it("cut off a partitioned machine, established connections included", async () => {
     const docker = await world.docker();
-    const drills = new Drills(world.cloud, docker);
-    const a = async (): Promise<Node> => findNode(await listNodes(world.cloud, docker), "a", undefined);
+    const faults = new Faults(world.cloud, docker);
+    const a = async (): Promise<Machine> => findMachine(await listMachines(world.cloud, docker), "a", undefined);
     const heard = async (): Promise<number> => Number((await world.run(B, "stat -c %s /run/heard")).stdout);
     await world.allow(peers, {
       IpProtocol: "tcp",
@@ -144,67 +145,67 @@ describe("security groups", () => {
     );
     await eventually(async () => (await heard()) > 10 || undefined, "the connection to carry something");
 
-    await drills.partition(await a());
+    await faults.partition(await a());
     expect(await world.opens(A, b(), 8000)).toBe(false);
     expect(await world.opens(B, world.address(A), 8000)).toBe(false);
     const silence = await heard();
     await new Promise((done) => setTimeout(done, 1_500));
     expect(await heard()).toBe(silence);
 
-    await drills.heal(await a());
+    await faults.heal(await a());
     expect(await world.opens(A, b(), 8000)).toBe(true);
   });
 });
 
 describe("routes", () => {
-  const pod = "10.200.5.9";
+  const inner = "10.200.5.9";
 
-  it("carry a block to the instance that has its check off, and not to one that has it on", async () => {
+  it("lead to an instance only if its source/destination check is off", async () => {
     const { RouteTables } = await world.ec2.send(new DescribeRouteTablesCommand({}));
     const table = RouteTables!.find(({ VpcId }) => VpcId === world.vpcId)!.RouteTableId!;
     const route = { RouteTableId: table, DestinationCidrBlock: "10.200.5.0/24", InstanceId: ids[B] };
     await world.ec2.send(new CreateRouteCommand(route));
     await world.run(
       B,
-      `sudo ip link add pods type bridge && sudo ip addr add ${pod}/24 dev pods && sudo ip link set pods up`,
+      `sudo ip link add inner type bridge && sudo ip addr add ${inner}/24 dev inner && sudo ip link set inner up`,
     );
     await world.settled();
-    expect(await world.opens(A, pod, 8000)).toBe(false);
+    expect(await world.opens(A, inner, 8000)).toBe(false);
     const check = (on: boolean): Promise<unknown> =>
       world.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: ids[B], SourceDestCheck: { Value: on } }));
     await check(false);
-    await within(() => world.opens(A, pod, 8000), true);
+    await within(() => world.opens(A, inner, 8000), true);
     await check(true);
-    await within(() => world.opens(A, pod, 8000), false);
+    await within(() => world.opens(A, inner, 8000), false);
   });
 
-  it("carry a foreign source only out of a machine that has its check off", async () => {
+  it("let an instance send from another source address only if its check is off", async () => {
     const both = { InstanceId: ids[B], SourceDestCheck: { Value: true } };
     await world.ec2.send(new ModifyInstanceAttributeCommand(both));
-    const asPod = async (): Promise<boolean> =>
-      (await world.run(B, `nc -z -w 1 -s ${pod} ${world.address(A)} 8000`)).exitCode === 0;
+    const asInner = async (): Promise<boolean> =>
+      (await world.run(B, `nc -z -w 1 -s ${inner} ${world.address(A)} 8000`)).exitCode === 0;
     await world.allow(peers, {
       IpProtocol: "tcp",
       FromPort: 8000,
       ToPort: 8000,
       IpRanges: [{ CidrIp: "10.200.0.0/16" }],
     });
-    await within(asPod, false);
+    await within(asInner, false);
     await world.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: ids[B], SourceDestCheck: { Value: false } }));
-    await within(asPod, true);
+    await within(asInner, true);
   });
 
-  it("are a VPC's own: another one has the same block, and the two do not reach each other", async () => {
+  it("belong to one VPC, which cannot reach another", async () => {
     const second = await second10_79();
     await second.reachable(A);
     expect((await second.run(A, "true")).exitCode).toBe(0);
     await second.allow(second.ssh, { IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] });
     await second.settled();
     expect(await world.opens(A, second.address(A), 22)).toBe(false);
-    expect(await second.opens(A, pod, 8000)).toBe(false);
+    expect(await second.opens(A, inner, 8000)).toBe(false);
     expect(await second.opens(A, second.gateway, 8080)).toBe(true);
     expect(await second.opens(A, world.gateway, 8080)).toBe(false);
-    expect(await world.opens(A, pod, 8000)).toBe(true);
+    expect(await world.opens(A, inner, 8000)).toBe(true);
   });
 });
 
@@ -215,8 +216,8 @@ async function second10_79(): Promise<World> {
   return second;
 }
 
-describe("the VPC's own services", () => {
-  it("resolve private names, refuse or answer others, and never loop", async () => {
+describe("the services of a VPC", () => {
+  it("resolve private names, refuse or forward others, and never loop", async () => {
     const name = `ip-${world.address(B).replaceAll(".", "-")}.ap-southeast-1.compute.internal`;
     expect((await world.run(A, `getent hosts ${name}`)).stdout).toContain(world.address(B));
     expect((await world.run(A, `dig +short -x ${world.address(B)}`)).stdout).toBe(`${name}.`);
@@ -225,7 +226,7 @@ describe("the VPC's own services", () => {
     expect(stdout).toMatch(/status: (NOERROR|REFUSED|SERVFAIL|NXDOMAIN)/);
   });
 
-  it("serve the release mirror, ranges included", async () => {
+  it("serve the files of a host directory, ranges included", async () => {
     const url = `http://${world.gateway}:8080/example.org/v1/file`;
     expect((await world.run(A, `curl -fsS ${url}`)).stdout).toBe("0123456789");
     expect((await world.run(A, `curl -fsS -r 2-4 ${url}`)).stdout).toBe("234");

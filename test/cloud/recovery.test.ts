@@ -1,19 +1,21 @@
+/** A cloud whose processes are killed: what it recovers, what it refuses, and that it leaves nothing behind. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { UserError, cloudDown, cloudUp } from "../../cloud";
+import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
 import { bridgePrefix } from "../../cloud/names";
 import { runningPid } from "../../lib/process";
+import { cloudsDir } from "../../tools/places";
 import { World } from "../support/world";
 
 let world: World;
 const PORT = 5080;
 
 const daemon = (name: string): number => runningPid({ name, directory: world.cloud.stateDir })!;
-const again = (): Promise<unknown> => cloudUp({ name: world.cloud.name, port: PORT });
+const again = (): Promise<unknown> => cloudUp(world.cloud);
 
 beforeAll(async () => {
   world = await World.up("t-recovery", PORT, "10.81.0.0/16");
@@ -21,11 +23,11 @@ beforeAll(async () => {
 afterAll(() => world?.down());
 
 describe("a cloud", () => {
-  it("converges when its hypervisor is killed in the middle of its work", async () => {
+  it("converges if its hypervisor is killed in the middle of its work", async () => {
     const ids: string[] = [];
     for (const host of [11, 12, 13]) {
       ids.push(await world.launch(host));
-      process.kill(daemon("hypervisor"), "SIGKILL"); // somewhere between creating a machine and starting it
+      process.kill(daemon("hypervisor"), "SIGKILL"); // at some point between creating a machine and starting it
       await again();
     }
     await world.reachable(11, 12, 13);
@@ -37,7 +39,7 @@ describe("a cloud", () => {
     expect(machines.map(({ Labels }) => Labels["kubernetes-from-scratch.id"]).sort()).toEqual(ids.sort());
   });
 
-  it("keeps its machines, and knows them still, when its API is killed", async () => {
+  it("keeps and remembers its machines if its API is killed", async () => {
     const instances = async (): Promise<unknown> =>
       (await world.ec2.send(new DescribeInstancesCommand({}))).Reservations;
     const before = await instances();
@@ -49,13 +51,13 @@ describe("a cloud", () => {
     expect((await world.run(11, "cut -d' ' -f22 /proc/1/stat")).stdout).toBe(boots);
   });
 
-  it("comes up again without touching what runs", async () => {
+  it("can be started again without touching what is running", async () => {
     const pids = [daemon("hypervisor"), daemon("ec2-api")];
     await again();
     expect([daemon("hypervisor"), daemon("ec2-api")]).toEqual(pids);
   });
 
-  it("removes a machine that is terminated while its hypervisor is down", async () => {
+  it("removes a machine that was terminated while its hypervisor was down", async () => {
     const { Reservations } = await world.ec2.send(new DescribeInstancesCommand({}));
     const id = Reservations!
       .flatMap(({ Instances }) => Instances!)
@@ -68,23 +70,24 @@ describe("a cloud", () => {
     expect(await (await world.docker()).listContainers({ all: true, filters })).toEqual([]);
   });
 
-  it("refuses a VPC that overlaps a network of the host, and says which", async () => {
+  it("rejects a VPC that overlaps a network of the host, and names that network", async () => {
     const overlap = world.ec2.send(new CreateVpcCommand({ CidrBlock: world.cidr }));
     await expect(overlap).rejects.toThrow(/10\.81\.0\.0\/16.*is a network of the machine.*Choose another VPC CIDR/);
   });
 
-  it("says so when its port is taken", async () => {
-    const server = createServer().listen(5081, "127.0.0.1");
+  it("reports that its port is in use", async () => {
+    const other = cloudOf({ name: "t-port", port: 5081, stateRoot: cloudsDir });
+    const server = createServer().listen(other.port, "127.0.0.1");
     try {
-      await expect(cloudUp({ name: "t-port", port: 5081 })).rejects.toThrow(UserError);
-      await expect(cloudUp({ name: "t-port", port: 5081 })).rejects.toThrow(/Port 5081 .* is in use.*LAB_CLOUD_PORT/);
+      await expect(cloudUp(other)).rejects.toThrow(UserError);
+      await expect(cloudUp(other)).rejects.toThrow(/Port 5081 .* is in use.*LAB_CLOUD_PORT/);
     } finally {
       server.close();
-      await cloudDown({ name: "t-port", port: 5081 });
+      await cloudDown(other);
     }
   });
 
-  it("leaves nothing when it goes down", async () => {
+  it("leaves nothing behind when it is taken down", async () => {
     const pids = [daemon("hypervisor"), daemon("ec2-api")];
     const docker = await world.docker();
     await world.down();
@@ -94,7 +97,7 @@ describe("a cloud", () => {
       docker.listContainers({ all: true, filters }),
       docker.listNetworks({ filters }),
     ]).catch(
-      () => [[], []], // the engine was the project's own, and went with its last cloud
+      () => [[], []], // the private engine has stopped with its last cloud
     );
     expect(left).toEqual([[], []]);
     for (const pid of pids) expect(existsSync(`/proc/${pid}/exe`)).toBe(false);

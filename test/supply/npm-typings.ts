@@ -1,4 +1,4 @@
-/** The types of an npm package of Pulumi's, read from its declarations. */
+/** The types of a Pulumi npm package, read from its declarations. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import ts from "typescript";
@@ -9,7 +9,7 @@ type Members = readonly ts.Node[];
 /** The declarations of @pulumi/<name>. */
 export class Typings {
   private readonly directory: string;
-  /** Nested types by their qualified name: inputs.ec2.InstanceRootBlockDevice. */
+  /** Nested types by qualified name, such as inputs.ec2.InstanceRootBlockDevice. */
   private readonly nested = new Map<string, Members>();
 
   constructor(name: string) {
@@ -22,13 +22,13 @@ export class Typings {
     }
   }
 
-  /** Properties that a resource is given: those of <Name>Args in <module>/<file>. */
+  /** Inputs of a resource: the properties of <Name>Args in <module>/<file>. */
   inputs(token: string): Shape {
     const { file, name } = this.fileOf(token);
     return this.object(this.membersOf(file, `${name[0]?.toUpperCase()}${name.slice(1)}Args`));
   }
 
-  /** Properties that a resource has: those of the class. */
+  /** Outputs of a resource: the properties of its class. */
   outputs(token: string): Shape {
     const { file, name } = this.fileOf(token);
     return this.object(this.membersOf(file, name).filter((member) => !isStatic(member)));
@@ -98,7 +98,7 @@ export class Typings {
     return ts.isTypeReferenceNode(type) ? this.reference(type) : { kind: "any" };
   }
 
-  /** The one thing that a union is, leaving undefined aside; text where a text stands among its members. */
+  /** The shape of a union without undefined: a string if one of its members is a string, otherwise the first member. */
   private union(type: ts.UnionTypeNode): Shape {
     const members = type.types
       .filter((member) => member.kind !== ts.SyntaxKind.UndefinedKeyword)
@@ -112,7 +112,7 @@ export class Typings {
     if (/^pulumi\.(Input|Output)$/.test(name) && argument) return this.shape(argument);
     const members = this.nested.get(name);
     if (members) return this.object(members);
-    // ARNs and enumerations are texts
+    // ARNs and enumerations are strings
     return { kind: /^(ARN|enums\.|\w+\.ARN)/.test(name) ? "string" : "any" };
   }
 }

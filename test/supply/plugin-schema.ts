@@ -1,4 +1,4 @@
-/** The types of a plugin as it describes them itself. https://www.pulumi.com/docs/using-pulumi/pulumi-packages/schema/ */
+/** The types of a plugin, read from its schema. https://www.pulumi.com/docs/using-pulumi/pulumi-packages/schema/ */
 import type { Shape } from "./shape";
 
 interface TypeSpec {
@@ -20,7 +20,7 @@ export interface PackageSchema {
   readonly functions?: Readonly<Record<string, { readonly inputs?: { readonly properties?: Properties } }>>;
 }
 
-/** Shape of an object with these properties. */
+/** The shape of an object with these properties. */
 export function schemaObject(schema: PackageSchema, properties: Properties = {}): Shape {
   const of = (): ReadonlyMap<string, Shape> =>
     new Map(Object.entries(properties).map(([name, spec]) => [name, schemaShape(schema, spec)]));
@@ -44,7 +44,7 @@ function referred(schema: PackageSchema, ref: string): Shape {
   if (!ref.startsWith("#/types/")) return { kind: "any" };
   const token = decodeURIComponent(ref.slice("#/types/".length));
   const type = schema.types[token];
-  if (!type) throw new Error(`the schema refers to ${token} and does not describe it`);
+  if (!type) throw new Error(`the schema refers to ${token} but does not define it`);
   return type.type === "object" || type.properties
     ? schemaObject(schema, type.properties)
     : { kind: type.type ?? "any" };

@@ -1,22 +1,23 @@
-/** The plugins that are built here, as processes. */
+/** The engine and the plugins built here, as processes. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Engine, ensureEngine } from "../../supply/pulumi";
+import { ensurePulumi } from "../../supply/pulumi";
+import type { Pulumi } from "../../supply/pulumi/pulumi";
 import { plugins, sdkVersion } from "../../supply/pulumi/versions";
 import { waitFor } from "../../lib/process";
 import { run, tryRun } from "../../lib/run";
 import { labDir } from "../../tools/places";
 
 const home = join(labDir, "pulumi");
-let engine: Engine;
+let pulumi: Pulumi;
 beforeAll(async () => {
-  engine = await ensureEngine(home);
+  pulumi = await ensurePulumi(home);
 });
 
-/** Processes that a process has started. */
+/** Child processes of a process. */
 function childrenOf(pid: number): number[] {
   const file = `/proc/${pid}/task/${pid}/children`;
   return existsSync(file) ? readFileSync(file, "utf8").trim().split(" ").filter(Boolean).map(Number) : [];
@@ -25,12 +26,12 @@ function childrenOf(pid: number): number[] {
 const runs = (pid: number): boolean => existsSync(`/proc/${pid}/exe`);
 
 describe("the engine", () => {
-  it("is the version of its npm package, and finds every plugin", async () => {
-    const pulumi = join(engine.binDir, "pulumi");
-    const env = { ...engine.environment, PULUMI_SKIP_UPDATE_CHECK: "true" };
-    expect((await run(pulumi, ["version"], { env })).trim()).toBe(`v${sdkVersion("pulumi")}`);
-    if (!engine.environment["PULUMI_HOME"]) return; // the official engine downloads plugins when a program asks for them
-    const listed = JSON.parse(await run(pulumi, ["plugin", "ls", "--json"], { env })) as {
+  it("has the version of its npm package and finds every plugin", async () => {
+    const executable = join(pulumi.binDir, "pulumi");
+    const env = { ...pulumi.environment, PULUMI_SKIP_UPDATE_CHECK: "true" };
+    expect((await run(executable, ["version"], { env })).trim()).toBe(`v${sdkVersion("pulumi")}`);
+    if (!pulumi.environment["PULUMI_HOME"]) return; // the official engine downloads plugins when a program needs them
+    const listed = JSON.parse(await run(executable, ["plugin", "ls", "--json"], { env })) as {
       name: string;
       version: string;
     }[];
@@ -39,12 +40,12 @@ describe("the engine", () => {
   });
 });
 
-describe("an engine that is killed", () => {
+describe("a killed engine", () => {
   it("leaves neither plugin nor Terraform provider behind", async ({ skip }) => {
-    if (!engine.environment["PULUMI_HOME"]) skip("the official plugins are in use");
+    if (!pulumi.environment["PULUMI_HOME"]) skip("the official plugins are in use");
     const plugin = join(home, "plugins", `resource-aws-v${sdkVersion("aws")}`, "pulumi-resource-aws");
     const parent = spawn("sh", ["-c", `'${plugin}' 127.0.0.1:1 & wait`], { stdio: ["ignore", "pipe", "inherit"] });
-    await once(parent.stdout, "data"); // the port: it serves
+    await once(parent.stdout, "data"); // its port, once it is ready
     const [bridge = 0] = childrenOf(parent.pid ?? 0);
     const [terraform = 0] = childrenOf(bridge);
     expect(runs(bridge) && runs(terraform)).toBe(true);
@@ -54,7 +55,7 @@ describe("an engine that is killed", () => {
 });
 
 describe("the plugins' sources", () => {
-  it("are formatted as Go's are", async ({ skip }) => {
+  it("are formatted by gofmt", async ({ skip }) => {
     if ((await tryRun("gofmt", ["-h"])).exitCode === 127) skip("Go is not installed");
     const source = resolve(__dirname, "../../supply/pulumi");
     expect(await run("gofmt", ["-l", source])).toBe("");

@@ -1,20 +1,17 @@
-/** The shape of a type as far as two descriptions of one API can be compared: kinds, and names of properties. */
+/** The shape of a type, as far as two descriptions of the same API can be compared: kinds and property names. */
 export interface Shape {
   /** string, number, boolean, array, map, object, or any. */
   readonly kind: string;
-  /** What an array or a map holds. */
+  /** The elements of an array or map. */
   readonly element?: Shape;
-  /** Properties of an object; read when they are asked for, as types refer to themselves. */
+  /** The properties of an object. A function, because types can be recursive. */
   readonly properties?: () => ReadonlyMap<string, Shape>;
 }
 
-/** Names that Terraform's side has for itself and npm's does not show. */
+/** Properties that Terraform has and npm does not show. */
 const ownOfTerraform = new Set(["tagsAll", "timeouts"]);
 
-/**
- * How two descriptions differ, each difference with the path of the property that it concerns. `any` agrees with
- * everything.
- */
+/** The differences between two descriptions, each with the path of its property. `any` matches everything. */
 export function differences(path: string, plugin: Shape, npm: Shape, depth = 8): string[] {
   if (plugin.kind === "any" || npm.kind === "any" || depth === 0) return [];
   if (plugin.kind !== npm.kind) return [`${path}: the plugin has ${plugin.kind}, npm ${npm.kind}`];

@@ -178,7 +178,7 @@ export const failures: readonly Failure[] = [
         const lost = ["controller-1", "controller-2"];
         await Promise.all(lost.map((name) => cluster.cloud`terminate ${name}`));
         const refusal = await cluster.tryMake`up`;
-        expect(refusal.all).toContain("no etcd cluster is formed");
+        expect(refusal.all).toContain("refusing to form an etcd cluster");
         expect(refusal.all).toContain("restore-etcd.sh");
         const snapshot = await cluster.ssh(
           "controller-0",

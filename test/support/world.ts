@@ -1,4 +1,4 @@
-/** A cloud of the tests' own, driven as any program would: through the EC2 API and SSH. Nothing here knows Kubernetes. */
+/** A local cloud for tests, driven as any program would drive it: through the EC2 API and SSH. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -19,20 +19,21 @@ import { Client, utils } from "ssh2";
 import { Cloud, apiEndpoint, cloudDown, cloudOf, cloudStatus, cloudUp } from "../../cloud";
 import { findEngine } from "../../cloud/container-engine";
 import { addressIn } from "../../cloud/hypervisor/addresses";
+import { cloudsDir } from "../../tools/places";
 
 export const REGION = "ap-southeast-1";
 const IMAGE = "ami-0d13a9d64deb1300a";
 
-/** What a command on a machine left behind. */
+/** The outcome of a command on a machine. */
 export interface Outcome {
   readonly exitCode: number;
   readonly stdout: string;
 }
 
-/** Clouds that this run started. */
+/** Names of the clouds that this run has started. */
 const up = new Set<string>();
 
-/** A VPC with one subnet, a key, and a security group that lets SSH in from the gateway, where the tests are. */
+/** A VPC with one subnet, a key, and a security group that admits SSH from the gateway, which is where tests run. */
 export class World {
   readonly ec2: EC2Client;
   readonly balancing: ElasticLoadBalancingV2Client;
@@ -52,12 +53,12 @@ export class World {
     this.balancing = new ElasticLoadBalancingV2Client(options);
   }
 
-  /** Starts the cloud and makes the VPC, a.b.0.0/16 with a subnet a.b.1.0/24. */
+  /** Starts the cloud and creates the VPC, a.b.0.0/16 with a subnet a.b.1.0/24. */
   static async up(name: string, port: number, cidr: string, releasesDir?: string): Promise<World> {
-    const cloud = cloudOf({ name, port });
-    if (!up.has(name)) await cloudDown(cloud); // whatever an interrupted run left
+    const cloud = cloudOf({ name, port, stateRoot: cloudsDir });
+    if (!up.has(name)) await cloudDown(cloud); // in case an interrupted run has left something
     up.add(name);
-    await cloudUp({ name, port, ...(releasesDir ? { releasesDir } : {}) });
+    await cloudUp({ ...cloud, ...(releasesDir ? { releasesDir } : {}) });
     const world = new World(cloud, cidr);
     await world.network();
     return world;
@@ -94,7 +95,7 @@ export class World {
     return addressIn(this.cidr, 256 + host);
   }
 
-  /** A security group without ingress; its egress is open, as EC2 makes it. */
+  /** Creates a security group without ingress rules; its egress is open, as on EC2. */
   async group(name: string): Promise<string> {
     const command = new CreateSecurityGroupCommand({ GroupName: name, Description: name, VpcId: this.vpcId });
     return (await this.ec2.send(command)).GroupId!;
@@ -104,7 +105,7 @@ export class World {
     await this.ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
   }
 
-  /** Closes a group's egress but for these permissions. */
+  /** Limits a group's egress to these permissions. */
   async onlyEgress(GroupId: string, ...permissions: IpPermission[]): Promise<void> {
     const all: IpPermission = { IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
     await this.ec2.send(new RevokeSecurityGroupEgressCommand({ GroupId, IpPermissions: [all] }));
@@ -112,7 +113,7 @@ export class World {
     await this.ec2.send(new AuthorizeSecurityGroupEgressCommand({ GroupId, IpPermissions: permissions }));
   }
 
-  /** Starts an instance at an address of the subnet; answers its id. */
+  /** Starts an instance at an address in the subnet, and returns its id. */
   async launch(host: number, options: { groups?: string[]; userData?: string; name?: string } = {}): Promise<string> {
     const command = new RunInstancesCommand({
       ImageId: IMAGE,
@@ -134,7 +135,7 @@ export class World {
     return Reservations![0]!.Instances![0]!.State!.Name!;
   }
 
-  /** Waits until everything that the API says is true, and settled is what it says. */
+  /** Waits until the hypervisor has caught up with the API's state. */
   async settled(): Promise<void> {
     await eventually(async () => {
       const { settled } = await cloudStatus(this.cloud);
@@ -142,9 +143,9 @@ export class World {
     }, "the hypervisor to settle");
   }
 
-  /** Waits until the machine at this host part answers SSH. */
+  /** Waits until the machines with these host parts accept SSH. */
   async reachable(...hosts: number[]): Promise<void> {
-    await this.settled(); // before then there may be no network, and a packet would leave this machine
+    await this.settled(); // without the network, packets would leave the host
     for (const host of hosts) {
       await eventually(
         () =>
@@ -157,14 +158,14 @@ export class World {
     }
   }
 
-  /** Runs a command on a machine as user admin. Rejects if the machine cannot be reached or refuses the key. */
+  /** Runs a command on a machine as user admin. Rejects if the machine cannot be reached or does not accept the key. */
   run(host: number, command: string, privateKey = this.key.private): Promise<Outcome> {
     return new Promise((done, fail) => {
       const client = new Client();
       client.on("error", fail);
       const deadline = setTimeout(() => {
         client.destroy();
-        fail(new Error(`${command} on ${this.address(host)} did not end in 30 s`));
+        fail(new Error(`${command} on ${this.address(host)} did not finish within 30 s`));
       }, 30_000);
       client.on("close", () => clearTimeout(deadline));
       client.on("ready", () => {
@@ -183,13 +184,13 @@ export class World {
     });
   }
 
-  /** Whether a TCP connection from one machine to another opens within a second. */
+  /** Whether a TCP connection from one machine to another can be opened within a second. */
   async opens(from: number, address: string, port: number): Promise<boolean> {
     const { exitCode } = await this.run(from, `nc -z -w 1 ${address} ${port}`);
     return exitCode === 0;
   }
 
-  /** Whether a TCP connection from the gateway opens within a second. */
+  /** Whether a TCP connection from the gateway can be opened within a second. */
   opensFromGateway(host: number, port: number): Promise<boolean> {
     return new Promise((done) => {
       const socket = connect({ host: this.address(host), port });
@@ -200,7 +201,7 @@ export class World {
     });
   }
 
-  /** Serves the text on a port of the machine. */
+  /** Starts a web server on the machine that serves the text. */
   async serve(host: number, port: number, text: string): Promise<void> {
     const script = `mkdir -p /srv/${port} && cd /srv/${port} && echo ${text} > index.html && exec python3 -m http.server ${port}`;
     await this.run(host, `sudo systemd-run --quiet --unit serve-${port} sh -c '${script}'`);
@@ -216,19 +217,26 @@ export class World {
   }
 }
 
-/** An SSH key pair, in OpenSSH's forms. */
+/** Length of a public key in OpenSSH's format, in bytes: the type and the key, each after its length. */
+const ED25519_BLOB = 4 + "ssh-ed25519".length + 4 + 32;
+
+/** Generates an SSH key pair, in OpenSSH's formats. */
 export function newKey(): { private: string; public: string } {
-  const pair = utils.generateKeyPairSync("ed25519");
-  return { private: pair.private, public: pair.public };
+  for (;;) {
+    const pair = utils.generateKeyPairSync("ed25519");
+    // ssh2 drops a leading zero byte of the public key, and nobody accepts such a key: 1 in 200 is tried again.
+    const blob = Buffer.from(pair.public.split(" ")[1]!, "base64");
+    if (blob.length === ED25519_BLOB) return { private: pair.private, public: pair.public };
+  }
 }
 
-/** Tries every 200 ms until the probe answers something, for a minute at most. */
+/** Polls every 200 ms until the probe returns something, for a minute by default. */
 export async function eventually<T>(probe: () => Promise<T | undefined>, what: string, timeout = 60_000): Promise<T> {
   const deadline = Date.now() + timeout;
   for (;;) {
     const answer = await probe();
     if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`waited ${timeout / 1000} s in vain for ${what}`);
+    if (Date.now() > deadline) throw new Error(`timed out after ${timeout / 1000} s waiting for ${what}`);
     await sleep(200);
   }
 }

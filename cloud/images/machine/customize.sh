@@ -1,13 +1,13 @@
 #!/bin/sh
-# Last touches on the machine image's root file system, the argument.
+# Finishes the machine image. Usage: customize.sh ROOT_DIRECTORY
 set -eu
 root=$1
 
-# What makes a machine this machine is made at its first boot, never shared by all of them.
+# A machine's identity is generated at its first boot and never shared with other machines.
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/dbus/machine-id
 : >"$root"/etc/machine-id
 
-# A container has no disks, consoles and devices to set up, and no clock of its own; nothing updates itself in a lab.
+# A container has no disks, consoles or devices to set up and no clock of its own. Automatic updates are off.
 chroot "$root" systemctl mask --quiet \
   systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service \
   systemd-modules-load.service systemd-remount-fs.service systemd-random-seed.service systemd-firstboot.service \
@@ -17,7 +17,7 @@ chroot "$root" systemctl mask --quiet \
   console-getty.service getty@.service getty-static.service serial-getty@.service container-getty@.service \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   cloud-init-hotplugd.socket
-# There for a machine that is a load balancer, which starts it itself.
+# Installed but not enabled: a machine that acts as a load balancer starts it itself.
 chroot "$root" systemctl disable --quiet haproxy.service
 chroot "$root" systemctl set-default --quiet multi-user.target
 

@@ -1,6 +1,6 @@
 /**
- * Pulumi's language host for Node.js programs: a gRPC service that the engine starts to run the program. For a machine on
- * which the official one (part of Pulumi's download) cannot be had. Compiled to one file beside the engine.
+ * A Pulumi language host for Node.js: the gRPC service that the engine starts to run a program. It replaces the
+ * official one on machines that cannot download Pulumi's release, and is bundled into a single file.
  * @see https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
  */
 import { spawn, type ChildProcess } from "node:child_process";
@@ -11,7 +11,7 @@ import * as language from "@pulumi/pulumi/proto/language_pb";
 import * as plugin from "@pulumi/pulumi/proto/plugin_pb";
 import { pulumiPackages } from "./packages";
 
-/** Exit code by which the SDK says that it has already shown the user an actionable message. */
+/** Exit code of the SDK after it has shown the user an actionable message. */
 const shownAlready = 32;
 
 let engineAddress = process.argv.slice(2).findLast((argument) => !argument.startsWith("-")) ?? "";
@@ -24,7 +24,7 @@ interface Options {
 }
 const optionsOf = (info: ProgramInfo): Options => (info?.getOptions()?.toJavaScript() as Options | undefined) ?? {};
 
-/** Runs the program; its end is the answer's text: "" for success. */
+/** Runs the program. `done` receives an empty error if it succeeds. */
 function runProgram(request: language.RunRequest, done: (error: string, bail: boolean) => void): void {
   const info = request.getInfo();
   const options = optionsOf(info);
@@ -58,7 +58,7 @@ function runProgram(request: language.RunRequest, done: (error: string, bail: bo
     },
   });
   children.add(child);
-  child.on("error", (error) => done(`could not start node: ${error.message}`, false));
+  child.on("error", (error) => done(`cannot start node: ${error.message}`, false));
   child.on("exit", (code, signal) => {
     children.delete(child);
     if (code === 0) done("", false);
@@ -69,20 +69,20 @@ function runProgram(request: language.RunRequest, done: (error: string, bail: bo
 
 type Unary<Request, Response> = grpc.handleUnaryCall<Request, Response>;
 
-const handshake: Unary<language.LanguageHandshakeRequest, language.LanguageHandshakeResponse> = (call, answer) => {
+const handshake: Unary<language.LanguageHandshakeRequest, language.LanguageHandshakeResponse> = (call, callback) => {
   engineAddress = call.request.getEngineAddress() || engineAddress;
-  answer(null, new language.LanguageHandshakeResponse());
+  callback(null, new language.LanguageHandshakeResponse());
 };
 
-const getPluginInfo: Unary<unknown, plugin.PluginInfo> = (_call, answer) => {
+const getPluginInfo: Unary<unknown, plugin.PluginInfo> = (_call, callback) => {
   const info = new plugin.PluginInfo();
   info.setVersion(process.env["PULUMI_LANGUAGE_HOST_VERSION"] ?? "0.0.0");
-  answer(null, info);
+  callback(null, info);
 };
 
 const getRequiredPackages: Unary<language.GetRequiredPackagesRequest, language.GetRequiredPackagesResponse> = (
   call,
-  answer,
+  callback,
 ) => {
   const response = new language.GetRequiredPackagesResponse();
   for (const { name, version, server } of pulumiPackages(call.request.getInfo()?.getProgramDirectory() ?? ".")) {
@@ -93,37 +93,37 @@ const getRequiredPackages: Unary<language.GetRequiredPackagesRequest, language.G
     if (server) dependency.setServer(server);
     response.addPackages(dependency);
   }
-  answer(null, response);
+  callback(null, response);
 };
 
-const run: Unary<language.RunRequest, language.RunResponse> = (call, answer) => {
-  let answered = false;
+const run: Unary<language.RunRequest, language.RunResponse> = (call, callback) => {
+  let responded = false;
   runProgram(call.request, (error, bail) => {
-    if (answered) return;
-    answered = true;
+    if (responded) return;
+    responded = true;
     const response = new language.RunResponse();
     if (error) response.setError(error);
     response.setBail(bail);
-    answer(null, response);
+    callback(null, response);
   });
 };
 
-const about: Unary<unknown, language.AboutResponse> = (_call, answer) => {
+const about: Unary<unknown, language.AboutResponse> = (_call, callback) => {
   const response = new language.AboutResponse();
   response.setExecutable(process.execPath);
   response.setVersion(process.version);
-  answer(null, response);
+  callback(null, response);
 };
 
-const cancel: Unary<unknown, emptyproto.Empty> = (_call, answer) => {
+const cancel: Unary<unknown, emptyproto.Empty> = (_call, callback) => {
   for (const child of children) child.kill("SIGINT");
-  answer(null, new emptyproto.Empty());
+  callback(null, new emptyproto.Empty());
 };
 
 const unimplemented =
   (name: string): Unary<unknown, unknown> =>
-  (_call, answer) =>
-    answer({ code: grpc.status.UNIMPLEMENTED, message: `${name} is not part of this language host` });
+  (_call, callback) =>
+    callback({ code: grpc.status.UNIMPLEMENTED, message: `this language host does not implement ${name}` });
 
 const service = (languageService as unknown as { LanguageRuntimeService: grpc.ServiceDefinition })
   .LanguageRuntimeService;

@@ -1,3 +1,4 @@
+/** Finds the Pulumi packages that a program depends on, and so the plugins that it needs. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -8,7 +9,7 @@ export interface PulumiPackage {
   server?: string;
 }
 
-/** Every package under node_modules, from the program's directory upwards, that says it is a Pulumi resource provider's. */
+/** Every package in node_modules, from the program's directory upwards, that declares a Pulumi resource provider. */
 export function pulumiPackages(programDirectory: string): PulumiPackage[] {
   const found = new Map<string, PulumiPackage>();
   const visit = (directory: string): void => {

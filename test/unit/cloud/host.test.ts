@@ -1,18 +1,19 @@
+/** What a cloud changes on its host: addresses, routes, firewall rules, /etc/hosts, and the names it gives. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { withoutEngineRules } from "../../../cloud/container-engine";
 import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/hypervisor/addresses";
 import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
-import { renderHostRuleset } from "../../../cloud/hypervisor/vpc";
+import { hostTable, renderHostRuleset } from "../../../cloud/hypervisor/vpc";
 import { UserError } from "../../../lib/errors";
-import { bridgeOf, cloudOf } from "../../../cloud/names";
-import { Node, findNode } from "../../../cloud/machines";
+import { LABEL, bridgeOf, cloudOf, nameOf } from "../../../cloud/names";
+import { Machine, findMachine } from "../../../cloud/machines";
 
-const cloud = cloudOf({ name: "lab", port: 5001 });
+const cloud = cloudOf({ name: "lab", port: 5001, stateRoot: "/state" });
 
 describe("a VPC's addresses", () => {
-  it("are counted from its base", () => {
+  it("are offsets from its base", () => {
     expect([gatewayOf("10.1.0.0/16"), resolverOf("10.1.0.0/16")]).toEqual(["10.1.0.1", "10.1.0.2"]);
     expect(addressIn("10.1.0.0/16", 256 + 11)).toBe("10.1.1.11");
     expect([privateDomain("us-east-1"), privateDomain("eu-west-1")]).toEqual([
@@ -28,7 +29,7 @@ describe("a VPC's routes", () => {
     { destination: "10.200.1.0/24", via: "10.1.1.22" },
   ];
 
-  it("are changed where they differ, and nowhere else", () => {
+  it("are changed only if they differ", () => {
     const present = [
       wanted[0]!,
       { destination: "10.200.1.0/24", via: "10.1.1.99" },
@@ -40,18 +41,18 @@ describe("a VPC's routes", () => {
     expect(renderRoutes(7, "br", wanted, wanted)).toBe("");
   });
 
-  it("have a table of their own, beyond the kernel's", () => {
+  it("are in a table per VPC, apart from the kernel's tables", () => {
     expect(tableOf("vpc-1")).not.toBe(tableOf("vpc-2"));
     fc.assert(fc.property(fc.string(), (id) => tableOf(id) > 255 && tableOf(id) < 2 ** 32));
   });
 
-  it("go over a bridge whose name the kernel takes", () => {
+  it("use a bridge whose name the kernel accepts", () => {
     expect(bridgeOf(cloud, "vpc-0123456789abcdef0").length).toBeLessThanOrEqual(15);
   });
 });
 
-describe("the host's own rules", () => {
-  it("let a VPC out to public addresses only, and its resolver to the host's", () => {
+describe("the host's firewall rules", () => {
+  it("let a VPC reach only public addresses, and its resolver the host's resolvers", () => {
     const text = renderHostRuleset(cloud, [{ id: "vpc-0123456789abcdef0", cidr: "10.1.0.0/16" }]);
     const bridge = bridgeOf(cloud, "vpc-0123456789abcdef0");
     expect(text).toContain(`iifname "${bridge}" oifname != "${bridge}" ip saddr 10.1.0.2 th dport 53 accept`);
@@ -59,11 +60,11 @@ describe("the host's own rules", () => {
   });
 });
 
-describe("the host's table of names", () => {
+describe("the host's /etc/hosts", () => {
   const hosts = "127.0.0.1 localhost\n# mine\n10.9.9.9 printer\n";
   const names = [{ name: "api.elb", addresses: ["10.1.1.10", "10.1.2.10"] }];
 
-  it("has a marked block of the cloud's names while there are any", () => {
+  it("contains a marked block as long as the cloud has names", () => {
     const with_ = renderHostsFile(hosts, "lab", names);
     expect(with_).toBe(
       `${hosts}# BEGIN kubernetes-from-scratch lab\n10.1.1.10 api.elb\n10.1.2.10 api.elb\n# END kubernetes-from-scratch lab\n`,
@@ -79,15 +80,15 @@ describe("the host's table of names", () => {
 });
 
 describe("the host's resolvers", () => {
-  it("are asked where a container can reach them", () => {
+  it("are used if a container can reach them", () => {
     expect(parseResolvers("# x\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver fe80::1\nsearch a\n")).toEqual(
       ["192.0.2.53"],
     );
   });
 });
 
-describe("the firewall after the engine", () => {
-  it("is what it was without the engine's chains", () => {
+describe("the firewall after the engine has stopped", () => {
+  it("has none of the engine's chains and forwards again", () => {
     const saved = `*filter
 :INPUT ACCEPT [0:0]
 :FORWARD DROP [0:0]
@@ -107,39 +108,62 @@ COMMIT
 });
 
 describe("a machine on the command line", () => {
-  const node = (name: string, id: string, privateIp: string, stack: string): Node =>
-    ({ name, id, privateIp, stack }) as Node;
-  const nodes = [
-    node("controller-0", "i-1", "10.0.1.11", "a"),
-    node("controller-0", "i-2", "10.1.1.11", "b"),
-    node("b-worker-0", "i-3", "10.1.1.21", "b"),
+  const machine = (name: string, id: string, privateIp: string, stack: string): Machine =>
+    ({ name, id, privateIp, stack }) as Machine;
+  const machines = [
+    machine("controller-0", "i-1", "10.0.1.11", "a"),
+    machine("controller-0", "i-2", "10.1.1.11", "b"),
+    machine("b-worker-0", "i-3", "10.1.1.21", "b"),
   ];
 
-  it("is found by name, the name's end, id, address, and stack", () => {
-    expect(findNode(nodes, "worker-0", undefined).id).toBe("i-3");
-    expect(findNode(nodes, "i-2", undefined).id).toBe("i-2");
-    expect(findNode(nodes, "10.0.1.11", undefined).id).toBe("i-1");
-    expect(findNode(nodes, "controller-0", "b").id).toBe("i-2");
+  it("is found by name, end of name, id or address, and by stack", () => {
+    expect(findMachine(machines, "worker-0", undefined).id).toBe("i-3");
+    expect(findMachine(machines, "i-2", undefined).id).toBe("i-2");
+    expect(findMachine(machines, "10.0.1.11", undefined).id).toBe("i-1");
+    expect(findMachine(machines, "controller-0", "b").id).toBe("i-2");
   });
 
-  it("is asked for again where it is none or several", () => {
-    expect(() => findNode(nodes, "controller-0", undefined)).toThrow(
+  it("must exist and be unambiguous", () => {
+    expect(() => findMachine(machines, "controller-0", undefined)).toThrow(
       /several machines: .*i-1, stack a.*i-2, stack b.*--stack/,
     );
-    expect(() => findNode(nodes, "worker-9", undefined)).toThrow(/no machine "worker-9".*controller-0/);
+    expect(() => findMachine(machines, "worker-9", undefined)).toThrow(/no machine "worker-9".*controller-0/);
+  });
+});
+
+describe("a cloud's state directory", () => {
+  it("is given, or is named after the cloud below a given root", () => {
+    expect(cloud.stateDir).toBe("/state/lab");
+    expect(cloudOf({ name: "lab", stateDir: "/elsewhere" }).stateDir).toBe("/elsewhere");
+    expect(cloudOf({ ...cloud, name: "other" }).stateDir).toBe(cloud.stateDir);
+  });
+
+  it("is absolute", () => {
+    expect(cloudOf({ name: "lab", stateRoot: "clouds" }).stateDir).toBe(`${process.cwd()}/clouds/lab`);
+  });
+});
+
+describe("the marks on what a cloud creates", () => {
+  it("never change, so that running clouds are recognised", () => {
+    expect(Object.values(LABEL)).toEqual(
+      ["cloud", "state-dir", "kind", "id", "vpc", "region", "hash"].map((key) => `kubernetes-from-scratch.${key}`),
+    );
+    expect(nameOf(cloud, "machine", "i-1")).toBe("kfs-lab-machine-i-1");
+    expect(bridgeOf(cloud, "vpc-0123456789abcdef0")).toBe("k6f49-89abcdef0");
+    expect(hostTable(cloudOf({ name: "a-b", stateRoot: "/state" }))).toBe("kubernetes_from_scratch_a_b");
   });
 });
 
 describe("a cloud's name and port", () => {
   it.each([
-    [{ name: "Lab" }, /at most 31 lower-case/],
+    [{ name: "Lab" }, /"Lab" is not a valid name.*at most 31 lower-case/],
     [{ name: "" }, /at most 31 lower-case/],
     [{ name: "a".repeat(32) }, /at most 31 lower-case/],
-    [{ port: 0 }, /1 to 65535/],
+    [{ port: 0 }, /"0" is not a valid port.*1 to 65535/],
     [{ port: 70000 }, /1 to 65535/],
     [{ port: Number.NaN }, /1 to 65535/],
-  ])("are refused with a remedy: %o", (options, message) => {
-    expect(() => cloudOf({ name: "lab", port: 5001, ...options })).toThrow(UserError);
-    expect(() => cloudOf({ name: "lab", port: 5001, ...options })).toThrow(message);
+  ])("are rejected with a remedy: %o", (options, message) => {
+    expect(() => cloudOf({ name: "lab", port: 5001, stateRoot: "/state", ...options })).toThrow(UserError);
+    expect(() => cloudOf({ name: "lab", port: 5001, stateRoot: "/state", ...options })).toThrow(message);
   });
 });

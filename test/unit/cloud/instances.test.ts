@@ -1,27 +1,28 @@
+/** What the hypervisor does about an instance, and which capabilities its machine gets. */
 import { describe, expect, it } from "vitest";
-import { Machine, decide } from "../../../cloud/hypervisor/instances";
+import { ContainerState, decide } from "../../../cloud/hypervisor/instances";
 import { capabilitiesOf } from "../../../cloud/hypervisor/machine";
 
 const at = (second: number): Date => new Date(second * 1000);
 const ENGINE = at(0);
 const running = { state: "running", bootedAt: at(10) } as const;
-const machine = (status: string, startedAt: number, exitCode = 0): Machine => ({
+const machine = (status: string, startedAt: number, exitCode = 0): ContainerState => ({
   status,
   exitCode,
   startedAt: at(startedAt),
 });
 
-describe("what is done for an instance", () => {
+describe("the action for an instance", () => {
   it.each([
-    ["is new", running, undefined, "create"],
+    ["does not exist yet", running, undefined, "create"],
     ["runs", running, machine("running", 11), "nothing"],
-    ["was left by a hypervisor that died before it started", running, machine("created", 0), "recreate"],
-    ["was told to reboot since it started", { ...running, bootedAt: at(20) }, machine("running", 11), "restart"],
-    ["was stopped and is to run again", { ...running, bootedAt: at(20) }, machine("exited", 11, 130), "start"],
+    ["was created by a hypervisor that died before starting it", running, machine("created", 0), "recreate"],
+    ["was asked to reboot after it started", { ...running, bootedAt: at(20) }, machine("running", 11), "restart"],
+    ["was stopped and should run again", { ...running, bootedAt: at(20) }, machine("exited", 11, 130), "start"],
     ["rebooted by itself", running, machine("exited", 11, 129), "start"],
     ["shut itself down", running, machine("exited", 11, 130), "report-stopped"],
     ["died", running, machine("exited", 11, 137), "nothing"],
-    ["is to stop", { ...running, state: "stopped" }, machine("running", 11), "stop"],
+    ["should stop", { ...running, state: "stopped" }, machine("running", 11), "stop"],
     ["is stopped", { ...running, state: "stopped" }, machine("exited", 11, 130), "nothing"],
     ["is terminated", { ...running, state: "terminated" }, machine("running", 11), "remove"],
     ["is terminated and gone", { ...running, state: "terminated" }, undefined, "nothing"],
@@ -36,7 +37,7 @@ describe("what is done for an instance", () => {
 });
 
 describe("a machine's capabilities", () => {
-  it("are the host's, but for those that reach the host itself", () => {
+  it("are the host's, except those that reach beyond the machine", () => {
     const all = capabilitiesOf("CapBnd:\t000001ffffffffff\n");
     expect(all).toContain("NET_ADMIN");
     expect(all).toContain("SYS_RESOURCE");

@@ -1,5 +1,6 @@
+/** HAProxy's configuration for a load balancer node, and its statistics. */
 import { describe, expect, it } from "vitest";
-import { LoadBalancer } from "../../../cloud/hypervisor/desired-balancers";
+import { LoadBalancer } from "../../../cloud/hypervisor/model";
 import { balancerNames, parseStat, renderBalancer } from "../../../cloud/hypervisor/load-balancer";
 
 const balancer: LoadBalancer = {
@@ -15,17 +16,17 @@ const balancer: LoadBalancer = {
   ],
   listeners: [
     {
-      port: 6443,
+      port: 8443,
       targetGroup: {
         arn: "arn:tg",
-        name: "kube-apiserver",
+        name: "backend",
         healthCheck: {
-          ...{ protocol: "HTTPS", port: "traffic-port", path: "/readyz", interval: 10, timeout: 5 },
+          ...{ protocol: "HTTPS", port: "traffic-port", path: "/health", interval: 10, timeout: 5 },
           ...{ unhealthy: 2, matcher: "200" },
         },
         targets: [
-          { id: "i-0", address: "10.0.1.11", port: 6443, zone: "ap-southeast-1a" },
-          { id: "i-1", address: "10.0.2.12", port: 6443, zone: "ap-southeast-1b" },
+          { id: "i-0", address: "10.0.1.11", port: 8443, zone: "ap-southeast-1a" },
+          { id: "i-1", address: "10.0.2.12", port: 8443, zone: "ap-southeast-1b" },
         ],
       },
     },
@@ -33,7 +34,7 @@ const balancer: LoadBalancer = {
 };
 
 describe("a load balancer's node", () => {
-  it("balances to every target, with the target group's health check", () => {
+  it("forwards to every target, with the target group's health check", () => {
     expect(renderBalancer(balancer, balancer.nodes[0]!)).toMatchInlineSnapshot(`
       "global
         log stdout format raw local0 notice
@@ -47,21 +48,21 @@ describe("a load balancer's node", () => {
         timeout client 350s
         timeout server 350s
         retries 0
-      frontend listener-6443
-        bind 10.0.1.10:6443
-        default_backend kube-apiserver-6443
-      backend kube-apiserver-6443
+      frontend listener-8443
+        bind 10.0.1.10:8443
+        default_backend backend-8443
+      backend backend-8443
         balance roundrobin
         timeout check 5s
-        option httpchk GET /readyz
+        option httpchk GET /health
         http-check expect status 200
-        server i-0 10.0.1.11:6443 check check-ssl verify none inter 10s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
-        server i-1 10.0.2.12:6443 check check-ssl verify none inter 10s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+        server i-0 10.0.1.11:8443 check check-ssl verify none inter 10s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+        server i-1 10.0.2.12:8443 check check-ssl verify none inter 10s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
       "
     `);
   });
 
-  it("serves its own zone only, unless it is told to cross", () => {
+  it("forwards only to targets in its zone, unless cross-zone balancing is on", () => {
     const text = renderBalancer({ ...balancer, crossZone: false }, balancer.nodes[1]!);
     expect(text).toContain("i-1");
     expect(text).not.toContain("i-0 ");
@@ -69,13 +70,13 @@ describe("a load balancer's node", () => {
 });
 
 describe("HAProxy's statistics", () => {
-  it("say which servers are healthy, unhealthy, or not yet looked at", () => {
+  it("show which servers are healthy, unhealthy or not yet checked", () => {
     const csv = `# pxname,svname,status,check_status
-listener-6443,FRONTEND,OPEN,
-kube-apiserver-6443,i-0,UP,L7OK
-kube-apiserver-6443,i-1,DOWN,L4CON
-kube-apiserver-6443,i-2,UP,INI
-kube-apiserver-6443,BACKEND,UP,
+listener-8443,FRONTEND,OPEN,
+backend-8443,i-0,UP,L7OK
+backend-8443,i-1,DOWN,L4CON
+backend-8443,i-2,UP,INI
+backend-8443,BACKEND,UP,
 
 `;
     expect(parseStat(csv).map(({ server, state }) => `${server} ${state}`)).toEqual([
@@ -88,7 +89,7 @@ kube-apiserver-6443,BACKEND,UP,
 });
 
 describe("a load balancer's name", () => {
-  it("stands for the nodes that have a healthy target, or for all where none has", () => {
+  it("resolves to the nodes with a healthy target, or to all nodes if there are none", () => {
     const addresses = (healthy: string[]): readonly string[] =>
       balancerNames([balancer], new Set(healthy))[0]!.addresses;
     expect(addresses(["10.0.2.10"])).toEqual(["10.0.2.10"]);

@@ -1,6 +1,7 @@
+/** The nftables ruleset made of a machine's security groups. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Rule, SecurityGroup } from "../../../cloud/hypervisor/desired";
+import { Rule, SecurityGroup } from "../../../cloud/hypervisor/model";
 import { allMembers, renderRuleset } from "../../../cloud/hypervisor/security-groups";
 
 const rule = (part: Partial<Rule>): Rule => ({
@@ -13,7 +14,7 @@ const render = (groups: SecurityGroup[], members = new Map<string, string[]>()):
   renderRuleset(holder, groups, members, "10.0.0.2");
 
 describe("a machine's ruleset", () => {
-  it("is the groups' rules, stateful, with everything else dropped", () => {
+  it("consists of the groups' rules, is stateful, and drops everything else", () => {
     const nodes = group(
       [
         rule({ protocol: "tcp", fromPort: 10250, toPort: 10250, groups: ["sg-2"] }),
@@ -56,7 +57,7 @@ describe("a machine's ruleset", () => {
     `);
   });
 
-  it("checks source and destination where the instance's check is on", () => {
+  it("checks source and destination if the instance's check is on", () => {
     const text = renderRuleset({ ...holder, sourceDestCheck: true }, [], new Map(), "10.0.0.2");
     expect(text).toContain("ip daddr != 10.0.1.21 drop");
     expect(text).toContain("ip saddr != 10.0.1.21 drop");
@@ -69,12 +70,12 @@ describe("a machine's ruleset", () => {
     );
   });
 
-  it("lets everything through for a load balancer that was made without groups", () => {
+  it("admits everything to a load balancer without groups", () => {
     const text = renderRuleset({ ...holder, groups: "any" }, [], new Map(), "10.0.0.2");
     expect(text.match(/^ {4}drop$/gm)).toBeNull();
   });
 
-  it("depends on what there is, not on the order that it is told in", () => {
+  it("does not depend on the order of the rules", () => {
     const rules = [22, 80, 443, 6443].map((port) =>
       rule({ protocol: "tcp", fromPort: port, toPort: port, cidrs: ["10.0.0.0/16"] }),
     );
@@ -87,7 +88,7 @@ describe("a machine's ruleset", () => {
 });
 
 describe("the members of a group", () => {
-  it("are its instances that are not terminated, and its load balancers' nodes", () => {
+  it("are its instances, except terminated ones, and the nodes of its load balancers", () => {
     const instance = (privateIp: string, state: string): never => ({ groups: ["sg-1"], privateIp, state }) as never;
     const members = allMembers({
       instances: [

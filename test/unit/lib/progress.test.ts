@@ -1,10 +1,11 @@
+/** Progress lines in a log and on a terminal. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { progress } from "../../../lib/progress";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A screen that keeps what is written on it. */
+/** A screen that records what is written to it. */
 function screen(terminal: boolean) {
   const written: string[] = [];
   return { isTTY: terminal, columns: 40, written, write: (text: string) => written.push(text) };
@@ -28,7 +29,7 @@ describe("progress in a log", () => {
     ]);
   });
 
-  it("says what failed, and hands the failure on", async () => {
+  it("marks a failure and passes it on", async () => {
     const log = screen(false);
     await expect(progress("building it", () => Promise.reject(new Error("no")), log)).rejects.toThrow("no");
     expect(log.written.at(-1)).toBe("  ✗ building it (0.0 s)\n");
@@ -36,7 +37,7 @@ describe("progress in a log", () => {
 });
 
 describe("progress on a terminal", () => {
-  it("counts in one line, which all parts share and the width cuts", async () => {
+  it("counts in a single line, shared by all parts and truncated to the width", async () => {
     const terminal = screen(true);
     const both = Promise.all([
       progress("building one thing", takes(3000), terminal),

@@ -1,10 +1,11 @@
+/** Which answers count as a reachable host. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { reachable } from "../../../lib/reachable";
 
-/** Asks a server of its own that answers with a status; and how often it was asked. */
-async function asking(status: number): Promise<{ answer: boolean; again: boolean; requests: number }> {
+/** Starts a server that always returns the status and tries it twice; counts the requests that it gets. */
+async function trying(status: number): Promise<{ answer: boolean; again: boolean; requests: number }> {
   let requests = 0;
   const server = createServer((_request, response) => {
     requests++;
@@ -19,15 +20,15 @@ async function asking(status: number): Promise<{ answer: boolean; again: boolean
 }
 
 describe("a host is reachable", () => {
-  it.each([200, 302, 401, 404])("when it answers %i; it is asked once", async (status) => {
-    expect(await asking(status)).toEqual({ answer: true, again: true, requests: 1 });
+  it.each([200, 302, 401, 404])("if it returns %i, and is tried once", async (status) => {
+    expect(await trying(status)).toEqual({ answer: true, again: true, requests: 1 });
   });
 
-  it.each([403, 407, 451, 502, 503])("not when something on the way answers %i", async (status) => {
-    expect((await asking(status)).answer).toBe(false);
+  it.each([403, 407, 451, 502, 503])("not if it or a proxy returns %i", async (status) => {
+    expect((await trying(status)).answer).toBe(false);
   });
 
-  it("not when its name is unknown, or nothing listens", async () => {
+  it("not if its name does not resolve, or nothing listens", async () => {
     expect(await reachable("https://nothing.invalid/")).toBe(false);
     expect(await reachable("http://127.0.0.1:1/")).toBe(false);
   });

@@ -1,4 +1,4 @@
-/** The mirror on a machine that reaches the origins: a server here plays them. */
+/** The mirror on a machine that can reach the origins, which a local server stands in for. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -49,8 +49,8 @@ afterEach(() => {
 
 const ensure = (): Promise<string> => ensureReleases([kubelet], "amd64");
 
-describe("a release whose origin answers", () => {
-  it("is downloaded with its sum, by host and path, executable", async () => {
+describe("a release whose origin can be reached", () => {
+  it("is downloaded with its checksum, to its host and path, and is executable", async () => {
     const mirror = await ensure();
     const file = join(mirror, mirrorPath(kubelet.url));
     expect(readFileSync(file, "utf8")).toBe("the kubelet");
@@ -58,14 +58,14 @@ describe("a release whose origin answers", () => {
     expect(readFileSync(join(mirror, mirrorPath(kubelet.checksum)), "utf8")).toBe(sum("the kubelet"));
   });
 
-  it("is downloaded once, and not asked for again", async () => {
+  it("is downloaded only once", async () => {
     await ensure();
     const before = requests.length;
     await ensure();
     expect(requests.length).toBe(before);
   });
 
-  it("is put back into the mirror where somebody changed it there", async () => {
+  it("is restored if it has been removed from the mirror", async () => {
     const file = join(await ensure(), mirrorPath(kubelet.url));
     rmSync(file);
     await ensure();
@@ -73,14 +73,14 @@ describe("a release whose origin answers", () => {
   });
 });
 
-describe("a download that cannot be trusted leaves nothing:", () => {
+describe("a download that fails leaves nothing behind:", () => {
   const expectNothing = (): void => {
     expect(existsSync(join(home, "kubernetes-from-scratch/releases"))).toBe(false);
     const entries = readdirSync(join(home, "kubernetes-from-scratch")).filter((name) => name.startsWith("release-"));
     expect(entries.filter((name) => !name.endsWith(".new"))).toEqual([]);
   };
 
-  it("another content than the sum says", async () => {
+  it("content that does not match the checksum", async () => {
     files[new URL(kubelet.url).pathname] = "something else";
     await expect(ensure()).rejects.toThrow(
       `has the SHA-256 ${sum("something else")}; its origin publishes ${sum("the kubelet")}`,
@@ -88,7 +88,7 @@ describe("a download that cannot be trusted leaves nothing:", () => {
     expectNothing();
   });
 
-  it("a sum for another file", async () => {
+  it("a checksum for another file", async () => {
     files[new URL(kubelet.checksum).pathname] = `${sum("the kubelet")}  kube-proxy\n`;
     await expect(ensure()).rejects.toThrow("its origin publishes none");
     expectNothing();
@@ -100,7 +100,7 @@ describe("a download that cannot be trusted leaves nothing:", () => {
     expectNothing();
   });
 
-  it("a connection that was cut; the next run has it", async () => {
+  it("an interrupted connection; the next run succeeds", async () => {
     cut = true;
     await expect(ensure()).rejects.toThrow();
     expectNothing();

@@ -1,3 +1,4 @@
+/** Images: names, recipes, the files of a registry, and pulling from one. */
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -6,9 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { images } from "../../../cluster/versions";
+import { labImages } from "../../../labs/images";
+import { hostArchitecture } from "../../../lib/architecture";
 import { parseReference, writeImage } from "../../../supply/images/oci";
 import { pullImage, registryUrl } from "../../../supply/images/pull";
-import { imageRecipe } from "../../../supply/images/recipes";
+import { imageRecipe, recipes } from "../../../supply/images/recipes";
 
 const sha256 = (data: Buffer | string): string => `sha256:${createHash("sha256").update(data).digest("hex")}`;
 let root: string;
@@ -27,23 +30,34 @@ describe("an image's name", () => {
     ["docker.io/library/busybox:1.37", { registry: "docker.io", repository: "library/busybox", tag: "1.37" }],
     ["busybox:1.37", { registry: "docker.io", repository: "library/busybox", tag: "1.37" }],
     ["127.0.0.1:5000/a/b:c", { registry: "127.0.0.1:5000", repository: "a/b", tag: "c" }],
-  ])("%s", (name, reference) => {
+  ])("%s is parsed", (name, reference) => {
     expect(parseReference(name)).toEqual(reference);
   });
 
-  it.each(["registry.k8s.io/pause", "", "a b:c"])("%j is none", (name) => {
-    expect(() => parseReference(name)).toThrow("is not the name of an image with a tag");
+  it.each(["registry.k8s.io/pause", "", "a b:c"])("%j is rejected", (name) => {
+    expect(() => parseReference(name)).toThrow("is not an image name with a tag");
   });
+});
 
-  it("is one that there is a recipe for, for all that every cluster runs", () => {
-    for (const name of Object.values(images)) {
+describe("a recipe", () => {
+  it("exists for every image that clusters and labs use", () => {
+    for (const name of [...Object.values(images), ...labImages]) {
       const { repository, tag } = parseReference(name);
       expect(imageRecipe(repository, tag), name).toBeDefined();
     }
   });
+
+  it("is found by repository, or by repository and tag", () => {
+    for (const name of Object.keys(recipes)) {
+      const [repository = "", tag = "any"] = name.split(":");
+      expect(imageRecipe(repository, tag), name).toBeDefined();
+    }
+    expect(imageRecipe("library/busybox", "1.0")).toBeUndefined();
+    expect(imageRecipe("library/unknown", "1.37")).toBeUndefined();
+  });
 });
 
-/** An image with one file, written into the registry's tree below `tree`. */
+/** Writes an image with one file into the registry tree `tree`. */
 async function write(tree: string): Promise<void> {
   const content = join(root, "content");
   mkdirSync(content, { recursive: true });
@@ -51,8 +65,8 @@ async function write(tree: string): Promise<void> {
   await writeImage(parseReference("registry.k8s.io/pause:1"), content, { Entrypoint: ["/hello"] }, tree);
 }
 
-describe("an image that is written", () => {
-  it("lies where a registry is asked for it, each blob under its own digest", async () => {
+describe("a written image", () => {
+  it("is at the paths of a registry, with each blob under its digest", async () => {
     await write(root);
     const directory = join(root, "v2/pause");
     for (const kind of ["blobs", "manifests"]) {
@@ -68,10 +82,10 @@ describe("an image that is written", () => {
     const config = JSON.parse(readFileSync(join(directory, "blobs", manifest.config.digest), "utf8")) as {
       rootfs: { diff_ids: string[] };
     };
-    expect(config.rootfs.diff_ids).toEqual([layer?.digest]); // not compressed: the layer is its own content
+    expect(config.rootfs.diff_ids).toEqual([layer?.digest]); // uncompressed: the layer has the digest of its content
   });
 
-  it("is the same, byte for byte, when it is written again", async () => {
+  it("is identical, byte for byte, if written again", async () => {
     await write(join(root, "a"));
     await write(join(root, "b"));
     const manifest = (tree: string): string => readFileSync(join(root, tree, "v2/pause/manifests/1"), "utf8");
@@ -82,7 +96,7 @@ describe("an image that is written", () => {
 describe("pulling from a registry", () => {
   let server: Server;
   let port: number;
-  /** What the registry holds, by path; the image of this machine stands behind an index. */
+  /** What the registry holds, by path. The tag refers to an index, which refers to the image for this machine. */
   let served: Map<string, Buffer>;
 
   beforeEach(async () => {
@@ -94,9 +108,8 @@ describe("pulling from a registry", () => {
       }
     }
     const image = served.get("/v2/pause/manifests/1") ?? Buffer.alloc(0);
-    const architecture = process.arch === "arm64" ? "arm64" : "amd64";
     const entry = (name: string, digest: string) => ({ digest, platform: { os: "linux", architecture: name } });
-    const index = { manifests: [entry("s390x", sha256("")), entry(architecture, sha256(image))] };
+    const index = { manifests: [entry("s390x", sha256("")), entry(hostArchitecture, sha256(image))] };
     served.set("/v2/pause/manifests/1", Buffer.from(JSON.stringify(index)));
     server = createServer((request, response) => {
       const { pathname } = new URL(request.url ?? "", "http://registry");
@@ -115,25 +128,25 @@ describe("pulling from a registry", () => {
 
   const pull = (): Promise<void> => pullImage(parseReference(`127.0.0.1:${port}/pause:1`), join(root, "target"));
 
-  it("gets a token, follows the index, and writes what it was given", async () => {
+  it("gets a token, follows the index, and writes the image", async () => {
     await pull();
     const written = (tree: string): string => readFileSync(join(root, tree, "v2/pause/manifests/1"), "utf8");
     expect(written("target")).toBe(written("source"));
     expect(readdirSync(join(root, "target/v2/pause/blobs")).length).toBe(2);
   });
 
-  it("refuses a blob that is not what its digest says", async () => {
+  it("rejects a blob that does not match its digest", async () => {
     const blob = [...served.keys()].find((path) => path.includes("/blobs/")) ?? "";
     served.set(blob, Buffer.from("something else"));
-    await expect(pull()).rejects.toThrow(/asked for sha256:.*the registry sent sha256:/);
+    await expect(pull()).rejects.toThrow(/requested sha256:.*, but the registry returned sha256:/);
   });
 
-  it("says which URL has nothing", async () => {
+  it("reports the URL that is not found", async () => {
     served.clear();
     await expect(pull()).rejects.toThrow(/\/v2\/pause\/manifests\/1: HTTP 404/);
   });
 
-  it("goes to Docker Hub's own host for docker.io", () => {
+  it("uses Docker Hub's API host for docker.io", () => {
     expect(registryUrl(parseReference("busybox:1.37"))).toBe("https://registry-1.docker.io/v2/");
   });
 });

@@ -1,3 +1,4 @@
+/** How the language host finds the Pulumi packages of a program. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -18,13 +19,13 @@ function install(path: string, manifest: object): void {
 }
 
 describe("the Pulumi packages of a program", () => {
-  it("are this project's own", () => {
+  it("include those of this project", () => {
     const found = pulumiPackages(checkout);
     for (const plugin of plugins)
       expect(found).toContainEqual(expect.objectContaining({ name: plugin, version: sdkVersion(plugin) }));
   });
 
-  it("are found in node_modules of every directory upwards, by what they say of themselves", () => {
+  it("are found in node_modules of every directory upwards, by their package.json", () => {
     install("node_modules/@pulumi/aws", { name: "@pulumi/aws", version: "6.0.0", pulumi: { resource: true } });
     install("node_modules/renamed", {
       name: "x",

@@ -1,3 +1,4 @@
+/** Releases: published checksums, recipes, and the layout of the mirror and of archives. */
 import { describe, expect, it } from "vitest";
 import { kubernetesVersions, type ReleaseName, releases } from "../../../cluster/versions";
 import { mirrorPath } from "../../../supply/releases";
@@ -9,14 +10,14 @@ const other = "b".repeat(64);
 
 describe("publishedSum", () => {
   it.each([
-    ["a sum alone, as dl.k8s.io publishes it", sum],
-    ["a sum alone, with a newline", `${sum}\n`],
+    ["a single checksum, as dl.k8s.io publishes it", sum],
+    ["a single checksum, with a newline", `${sum}\n`],
     ["a line with the name", `${sum}  runc.amd64\n`],
-    ["a line of binary mode", `${sum} *runc.amd64\n`],
-    ["one line of several", `${other}  runc.arm64\n${sum}  runc.amd64\n`],
-    ["capitals", `${sum.toUpperCase()}  runc.amd64\n`],
+    ["a line in binary mode", `${sum} *runc.amd64\n`],
+    ["one of several lines", `${other}  runc.arm64\n${sum}  runc.amd64\n`],
+    ["upper case", `${sum.toUpperCase()}  runc.amd64\n`],
     [
-      "lines inside of a signature",
+      "lines in a signed message",
       `-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n${other} *runc.arm64\n${sum} *runc.amd64\n-----BEGIN PGP SIGNATURE-----\n\niQIz\n-----END PGP SIGNATURE-----\n`,
     ],
   ])("reads %s", (_name, text) => {
@@ -24,11 +25,11 @@ describe("publishedSum", () => {
   });
 
   it.each([
-    ["another file's", `${other}  runc.arm64\n`],
-    ["a page that says that there is none", "<html>Not Found</html>"],
-    ["a sum that is too short", "abc123"],
-    ["nothing", ""],
-  ])("does not take %s for it", (_name, text) => {
+    ["the checksum of another file", `${other}  runc.arm64\n`],
+    ["an error page", "<html>Not Found</html>"],
+    ["a checksum that is too short", "abc123"],
+    ["empty text", ""],
+  ])("rejects %s", (_name, text) => {
     expect(publishedSum(text, "runc.amd64")).toBeUndefined();
   });
 });
@@ -44,7 +45,7 @@ describe("every release", () => {
     ),
   );
 
-  it.each(all)("$url is of its architecture, verified, and has a recipe", ({ name, url, checksum, architecture }) => {
+  it.each(all)("$url has the right architecture, a checksum and a recipe", ({ name, url, checksum, architecture }) => {
     expect(url).toMatch(/^https:\/\/(dl\.k8s\.io|github\.com)\//);
     expect(url).toContain(architecture);
     expect(new URL(checksum).host).toBe(new URL(url).host);
@@ -54,13 +55,13 @@ describe("every release", () => {
     expect(component.files[name]).toBeDefined();
   });
 
-  it("lies in a mirror by host and path", () => {
+  it("is in the mirror by host and path", () => {
     const { kubelet } = releases({ kubernetesVersion: "v1.36.3", etcdVersion: "v3.6.16" }, "amd64");
     expect(mirrorPath(kubelet.url)).toBe("dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubelet");
   });
 });
 
-describe("an archive that is built is laid out as upstream's:", () => {
+describe("a built archive has upstream's layout:", () => {
   const layouts: [ReleaseName, string, Record<string, string>][] = [
     ["etcd", "v3.6.16", { etcdctl: "etcd-v3.6.16-linux-amd64/etcdctl" }],
     [

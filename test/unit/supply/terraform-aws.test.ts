@@ -1,10 +1,12 @@
+/** Where a Terraform AWS provider is found. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { hostArchitecture } from "../../../lib/architecture";
 import { ensureTerraformAws, inMirror, mirrorDirectories } from "../../../supply/pulumi/terraform-aws";
 
-const platform = `linux_${process.arch === "x64" ? "amd64" : process.arch}`;
+const platform = `linux_${hostArchitecture}`;
 let directory: string;
 
 beforeEach(() => {
@@ -12,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-/** Puts a provider's binary into a mirror in the registry's layout. */
+/** Puts a provider's binary into a mirror with the registry's layout. */
 function put(version: string, where = platform, mirror = directory): string {
   const file = join(
     mirror,
@@ -26,11 +28,11 @@ function put(version: string, where = platform, mirror = directory): string {
   return file;
 }
 
-describe("the directories where Terraform looks for providers", () => {
+describe("the directories in which Terraform looks for providers", () => {
   const of = (config: string, env: NodeJS.ProcessEnv = {}): string[] =>
     mirrorDirectories({ HOME: "/home/reader", ...env }, () => config);
 
-  it("are those of its documentation", () => {
+  it("are those in its documentation", () => {
     expect(of("")).toEqual([
       "/home/reader/.terraform.d/plugins",
       "/home/reader/.local/share/terraform/plugins",
@@ -39,24 +41,24 @@ describe("the directories where Terraform looks for providers", () => {
     ]);
   });
 
-  it("come after those of its configuration", () => {
+  it("come after those in its configuration", () => {
     const config = `plugin_cache_dir = "~/cache"\nprovider_installation {\n  filesystem_mirror {\n    path = "/mirror"\n  }\n}\n# path = "/not"\n`;
     expect(of(config).slice(0, 3)).toEqual(["/home/reader/cache", "/mirror", "/home/reader/.terraform.d/plugins"]);
   });
 
-  it("and after the cache that the environment names", () => {
+  it("come after the cache that the environment names", () => {
     expect(of("", { TF_PLUGIN_CACHE_DIR: "/cached" })[0]).toBe("/cached");
   });
 
-  it("take the configuration from where the environment says", () => {
-    const asked: string[] = [];
-    mirrorDirectories({ HOME: "/home/reader", TF_CLI_CONFIG_FILE: "/etc/tf.rc" }, (file) => void asked.push(file));
-    expect(asked).toEqual(["/etc/tf.rc"]);
+  it("include those of a configuration file that the environment names", () => {
+    const read: string[] = [];
+    mirrorDirectories({ HOME: "/home/reader", TF_CLI_CONFIG_FILE: "/etc/tf.rc" }, (file) => void read.push(file));
+    expect(read).toEqual(["/etc/tf.rc"]);
   });
 });
 
 describe("a provider in a mirror", () => {
-  it("is the newest of version 5, for this platform", () => {
+  it("is the newest of version 5 for this platform", () => {
     put("5.9.0");
     const newest = put("5.100.0");
     put("6.0.0");
@@ -64,12 +66,12 @@ describe("a provider in a mirror", () => {
     expect(inMirror(directory)).toBe(newest);
   });
 
-  it("is not there in an empty directory, nor in none", () => {
+  it("is not found in an empty or missing directory", () => {
     expect(inMirror(directory)).toBeUndefined();
     expect(inMirror(join(directory, "none"))).toBeUndefined();
   });
 
-  it("is remembered, and looked for again when it has gone", async () => {
+  it("is remembered, and searched for again once it is gone", async () => {
     const home = join(directory, "home");
     const mirror = join(directory, "mirror");
     const cacheDir = process.env["TF_PLUGIN_CACHE_DIR"];

@@ -1,5 +1,5 @@
 /** The facts about a machine, and what it lacks for the local cloud. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { lacks, type MachineFacts } from "../../../tools/preflight";
 
 const GiB = 2 ** 30;
@@ -15,9 +15,9 @@ const good: MachineFacts = {
 };
 
 describe("what a machine lacks for the local cloud", () => {
-  test("is nothing on a Debian machine with root", () => expect(lacks(good)).toEqual([]));
+  it("is nothing on a Debian machine with root", () => expect(lacks(good)).toEqual([]));
 
-  test.each<[string, Partial<MachineFacts>, RegExp]>([
+  it.each<[string, Partial<MachineFacts>, RegExp]>([
     ["another system", { platform: "darwin" }, /only on Linux, and this is darwin.*STACK=dev/],
     ["another processor", { architecture: "riscv64" }, /riscv64/],
     ["no root", { isRoot: false }, /sudo -E make up/],
@@ -31,6 +31,6 @@ describe("what a machine lacks for the local cloud", () => {
     expect(faults[0]).toMatch(message);
   });
 
-  test("every fault is reported at once", () =>
+  it("every fault is reported at once", () =>
     expect(lacks({ ...good, isRoot: false, freeDisk: 0, totalMemory: 0 })).toHaveLength(3));
 });

@@ -1,5 +1,5 @@
 /** What recovery concludes from a state and from what exists. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { deletionOrder } from "../../../tools/recover/cloud";
 import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover/orphans";
 
@@ -14,7 +14,7 @@ const deployment = {
 };
 
 describe("what an interrupted run left behind", () => {
-  test("is what carries the stack's tags but is not in its state, dependents first", () => {
+  it("is what carries the stack's tags but is not in its state, dependents first", () => {
     const tagged = [
       { type: "vpc", id: "vpc-2" },
       { type: "vpc", id: "vpc-1" },
@@ -31,7 +31,7 @@ describe("what an interrupted run left behind", () => {
     ]);
   });
 
-  test("never holds a kind of resource that the tools cannot delete safely", () => {
+  it("never holds a kind of resource that the tools cannot delete safely", () => {
     expect(orphans([{ type: "network-acl", id: "acl-1" }], new Set(), deletionOrder)).toEqual([]);
   });
 });
@@ -51,13 +51,13 @@ describe("machines of the state", () => {
     ],
   };
 
-  test("are lost when their instance no longer lives", () => {
+  it("are lost when their instance no longer lives", () => {
     expect(lostMachines(state, new Map([["i-1", "203.0.113.1"]]))).toEqual(["worker-1"]);
     expect(lostMachines(state, new Map([...["i-1", "i-2"].map((id) => [id, undefined] as const)]))).toEqual([]);
     expect(lostMachines({}, new Map())).toEqual([]);
   });
 
-  test("have moved when their public address has changed, appeared or gone", () => {
+  it("have moved when their public address has changed, appeared or gone", () => {
     const moved = (first?: string, second?: string) =>
       movedMachines(
         state,

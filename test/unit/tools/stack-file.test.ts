@@ -1,11 +1,11 @@
 /** A stack's file with a run's values on top. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { mergeStackFile } from "../../../tools/stack-file";
 
 const committed = { config: { "kubernetes-from-scratch:workerCount": 2, "aws:region": "eu-central-1" } };
 
 describe("the effective configuration of a stack", () => {
-  test("is the committed one with this run's overrides", () => {
+  it("is the committed one with this run's overrides", () => {
     expect(mergeStackFile(committed, undefined, { stage: "etcd" }).config).toEqual({
       "kubernetes-from-scratch:workerCount": 2,
       "kubernetes-from-scratch:stage": "etcd",
@@ -13,16 +13,16 @@ describe("the effective configuration of a stack", () => {
     });
   });
 
-  test("forgets the overrides of the run before", () => {
+  it("forgets the overrides of the run before", () => {
     const earlier = { encryptionsalt: "v1:a", config: { "kubernetes-from-scratch:stage": "etcd" } };
     expect(mergeStackFile(committed, earlier, {}).config).toEqual(committed.config);
   });
 
-  test("keeps the salt of the stack's own secrets", () => {
+  it("keeps the salt of the stack's own secrets", () => {
     expect(mergeStackFile(committed, { encryptionsalt: "v1:old" }, {}).encryptionsalt).toBe("v1:old");
   });
 
-  test("takes a salt from the committed file if something is encrypted with it, and only then", () => {
+  it("takes a salt from the committed file if something is encrypted with it, and only then", () => {
     const secret = { "kubernetes-from-scratch:encryptionKey": { secure: "v1:..." } };
     const salt = (config: Record<string, unknown>, earlier?: string) =>
       mergeStackFile({ encryptionsalt: "v1:own", config }, { ...(earlier && { encryptionsalt: earlier }) }, {})
@@ -32,7 +32,7 @@ describe("the effective configuration of a stack", () => {
     expect(salt(committed.config)).toBeUndefined();
   });
 
-  test("drops a key that is overridden with undefined, and leaves the committed object alone", () => {
+  it("drops a key that is overridden with undefined, and leaves the committed object alone", () => {
     expect(mergeStackFile(committed, undefined, { workerCount: undefined }).config).toEqual({
       "aws:region": "eu-central-1",
     });

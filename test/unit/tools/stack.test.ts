@@ -1,5 +1,5 @@
 /** A stack as a value: its files with a run's values on top, and what is concluded from them. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { UserError } from "../../../lib/errors";
 import { openStack, Stack } from "../../../tools/stack";
 
@@ -11,12 +11,12 @@ const stackOf = (values: Record<string, unknown>, overrides = {}): Stack => {
 };
 
 describe("a stack", () => {
-  test("has the project's defaults for what its file leaves out", () => {
+  it("has the project's defaults for what its file leaves out", () => {
     expect(stackOf(local).region).toBe("ap-southeast-1");
     expect(stackOf(local).config()).toMatchObject({ region: "ap-southeast-1", clusterName: "mine", workerCount: 2 });
   });
 
-  test("has a run's values wherever they count: checked, derived, and in the file for Pulumi", () => {
+  it("has a run's values wherever they count: checked, derived, and in the file for Pulumi", () => {
     const values = { workerCount: 3, region: "eu-west-1", awsEndpoint: "http://127.0.0.1:5077" };
     const stack = stackOf(local, values);
     expect(stack.config()).toMatchObject(values);
@@ -25,7 +25,7 @@ describe("a stack", () => {
     expect(stack.overridden).toEqual(Object.keys(values));
   });
 
-  test("is on AWS without an endpoint, or with one on another machine", () => {
+  it("is on AWS without an endpoint, or with one on another machine", () => {
     expect(stackOf({}).isLocal).toBe(false);
     expect(stackOf({ awsEndpoint: "" }).isLocal).toBe(false);
     expect(stackOf({ awsEndpoint: "https://ec2.example.org" }).isLocal).toBe(false);
@@ -34,13 +34,13 @@ describe("a stack", () => {
     expect(stackOf({ awsEndpoint: "http://localhost" }).port).toBe(80);
   });
 
-  test("reports an endpoint that is not a URL together with the other faults, and by itself when asked for the port", () => {
+  it("reports an endpoint that is not a URL together with the other faults, and by itself when asked for the port", () => {
     const stack = stackOf({ awsEndpoint: "5001", workerCount: 0 });
     expect(() => stack.config()).toThrow(/workerCount[^]*awsEndpoint|awsEndpoint[^]*workerCount/);
     expect(() => stack.port).toThrow("awsEndpoint of stack mine is not a URL: 5001.");
   });
 
-  test("leaves encrypted values to Pulumi, and rejects a secret in plain text", () => {
+  it("leaves encrypted values to Pulumi, and rejects a secret in plain text", () => {
     const encrypted = { ...local, encryptionKey: { secure: "v1:..." }, workerCount: { secure: "v1:..." } };
     expect(stackOf(encrypted).config()).toMatchObject({ encryptionKey: undefined, workerCount: 2 });
     const plain = Buffer.alloc(32).toString("base64");
@@ -48,18 +48,18 @@ describe("a stack", () => {
     expect(() => stackOf({ ...local, encryptionKey: plain }).config()).not.toThrow(plain);
   });
 
-  test("can be opened with a faulty configuration, since destroying it needs none", () => {
+  it("can be opened with a faulty configuration, since destroying it needs none", () => {
     expect(stackOf({ ...local, workerCount: "many" }).isLocal).toBe(true);
   });
 
-  test("goes on with its effective file if its own was removed, and needs one of them", () => {
+  it("goes on with its effective file if its own was removed, and needs one of them", () => {
     const earlier = { config: { [key("awsEndpoint")]: "http://127.0.0.1:5009" } };
     expect(new Stack("mine", { earlier }).port).toBe(5009);
     expect(() => openStack("nowhere")).toThrow(UserError);
     expect(() => openStack("nowhere")).toThrow(/no stack "nowhere".*Copy the nearest preset/);
   });
 
-  test("has an unused salt only if its own file has one and nothing is encrypted with it", () => {
+  it("has an unused salt only if its own file has one and nothing is encrypted with it", () => {
     const salted = { encryptionsalt: "v1:own", config: {} };
     expect(new Stack("mine", { committed: salted }).hasUnusedSalt).toBe(true);
     expect(new Stack("mine", { earlier: salted }).hasUnusedSalt).toBe(false);

@@ -1,7 +1,7 @@
 /** A whole `make up` with everything outside of tools/ replaced: how often it opens Pulumi's files, and what it passes on. */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { up } from "../../../tools/commands";
 
@@ -37,12 +37,13 @@ vi.mock("../../../tools/places", () => ({
   labDir: `${root}/.lab`,
   stackDir: (stack: string) => `${root}/.lab/${stack}`,
   stateDir: `${root}/.lab/state`,
+  cloudsDir: `${root}/.lab/cloud`,
   passphraseFile: `${root}/.lab/passphrase`,
   project: "kubernetes-from-scratch",
 }));
 vi.mock("../../../tools/preflight", () => ({ preflight: (stack: { config(): unknown }) => stack.config() }));
 vi.mock("../../../cloud", () => ({ cloudUp: (options: unknown) => seen.cloud.push(options) }));
-vi.mock("../../../supply/pulumi", () => ({ ensureEngine: () => ({ binDir: "/bin", environment: {} }) }));
+vi.mock("../../../supply/pulumi", () => ({ ensurePulumi: () => ({ binDir: "/bin", environment: {} }) }));
 vi.mock("../../../supply/images", () => ({ ensureImages: () => ({ registryDir: "/registry" }) }));
 vi.mock("../../../supply/releases", () => ({
   mirrorPath: (url: string) => url,
@@ -78,7 +79,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-test("a `make up` opens each Pulumi file once, and every part of it sees the run's values", async () => {
+it("a `make up` opens each Pulumi file once, and every part of it sees the run's values", async () => {
   const values = { kubernetesVersion: "v1.36.1", region: "eu-west-1", awsEndpoint: "http://127.0.0.1:5077" };
   vi.spyOn(console, "log").mockImplementation(() => undefined);
   seen.files.length = 0;
@@ -86,11 +87,7 @@ test("a `make up` opens each Pulumi file once, and every part of it sees the run
 
   const reads = seen.files.filter((call) => !/^(write|rename)/.test(call));
   expect(reads.sort()).toEqual(
-    [
-      `readFileSync ${effective}`,
-      `readFileSync ${root}/Pulumi.local.yaml`,
-      `readFileSync ${root}/Pulumi.yaml`,
-    ].sort(),
+    [`readFileSync ${effective}`, `readFileSync ${root}/Pulumi.local.yaml`, `readFileSync ${root}/Pulumi.yaml`].sort(),
   );
 
   expect(seen.cloud).toMatchObject([{ port: 5077 }]);

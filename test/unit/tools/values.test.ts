@@ -1,10 +1,10 @@
 /** The argument of --values. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { UserError } from "../../../lib/errors";
 import { parseValues } from "../../../tools/values";
 
 describe("--values", () => {
-  test("is a JSON object by configuration key; an empty one changes nothing", () => {
+  it("is a JSON object by configuration key; an empty one changes nothing", () => {
     expect(parseValues('{"workerCount": 3, "nodeLabels": {"tier": "web"}}')).toEqual({
       workerCount: 3,
       nodeLabels: { tier: "web" },
@@ -12,7 +12,7 @@ describe("--values", () => {
     expect(parseValues("{}")).toEqual({});
   });
 
-  test.each(["", "{workerCount: 3}", "[]", "null", "3", '"workerCount"'])("is rejected with its form: %s", (text) => {
+  it.each(["", "{workerCount: 3}", "[]", "null", "3", '"workerCount"'])("is rejected with its form: %s", (text) => {
     expect(() => parseValues(text)).toThrow(UserError);
     expect(() => parseValues(text)).toThrow(/^--values is not .*Give a JSON object/);
   });

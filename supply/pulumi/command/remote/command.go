@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 )
 
-// Logging says which of a command's streams are shown while it runs.
+// Logging selects which of a command's streams are shown while it runs.
 type Logging string
 
 const (
@@ -24,7 +24,7 @@ func (Logging) Values() []infer.EnumValue[Logging] {
 	return []infer.EnumValue[Logging]{{Value: LogStdout}, {Value: LogStderr}, {Value: LogStdoutAndStderr}, {Value: NoLogging}}
 }
 
-// CommandInputs are the properties that a program gives.
+// CommandInputs are the properties that a program sets.
 type CommandInputs struct {
 	Connection             *Connection       `pulumi:"connection" provider:"secret"`
 	Environment            map[string]string `pulumi:"environment,optional"`
@@ -37,7 +37,7 @@ type CommandInputs struct {
 	AddPreviousOutputInEnv *bool             `pulumi:"addPreviousOutputInEnv,optional"`
 }
 
-// CommandOutputs are the properties that the state keeps.
+// CommandOutputs are the properties that are kept in the state.
 type CommandOutputs struct {
 	CommandInputs
 	Stdout string `pulumi:"stdout"`
@@ -47,7 +47,7 @@ type CommandOutputs struct {
 // Command is the resource command:remote:Command.
 type Command struct{}
 
-// Create runs `create`, if there is one.
+// Create runs `create`, if it is set.
 func (Command) Create(
 	ctx context.Context, request infer.CreateRequest[CommandInputs],
 ) (infer.CreateResponse[CommandOutputs], error) {
@@ -62,7 +62,7 @@ func (Command) Create(
 	return infer.CreateResponse[CommandOutputs]{ID: newID(request.Name), Output: out}, err
 }
 
-// Update runs `update`, or `create` where there is none.
+// Update runs `update`, or `create` if `update` is not set.
 func (Command) Update(
 	ctx context.Context, request infer.UpdateRequest[CommandInputs, CommandOutputs],
 ) (infer.UpdateResponse[CommandOutputs], error) {
@@ -78,7 +78,7 @@ func (Command) Update(
 	return infer.UpdateResponse[CommandOutputs]{Output: out}, err
 }
 
-// Delete runs `delete`, if there is one.
+// Delete runs `delete`, if it is set.
 func (Command) Delete(ctx context.Context, request infer.DeleteRequest[CommandOutputs]) (infer.DeleteResponse, error) {
 	if request.State.Delete == nil {
 		return infer.DeleteResponse{}, nil
@@ -86,8 +86,8 @@ func (Command) Delete(ctx context.Context, request infer.DeleteRequest[CommandOu
 	return infer.DeleteResponse{}, request.State.run(ctx, *request.State.Delete)
 }
 
-// WireDependencies tells the preview of an update which outputs are known: those that are inputs. Only what the command
-// prints is not.
+// WireDependencies declares which outputs are already known in the preview of an update: all that are copied from inputs,
+// but not what the command prints.
 func (Command) WireDependencies(f infer.FieldSelector, in *CommandInputs, out *CommandOutputs) {
 	f.OutputField(&out.Connection).DependsOn(f.InputField(&in.Connection))
 	f.OutputField(&out.Environment).DependsOn(f.InputField(&in.Environment))

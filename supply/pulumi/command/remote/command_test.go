@@ -34,12 +34,12 @@ func expectError(t *testing.T, err error, parts ...string) {
 	}
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("error %q does not say %q", err, part)
+			t.Errorf("error %q does not contain %q", err, part)
 		}
 	}
 }
 
-func TestCommandGetsStdinAndItsOutputIsKept(t *testing.T) {
+func TestCommandReadsStdinAndItsOutputIsKept(t *testing.T) {
 	s := newServer(t)
 	s.handle = func(session channel, command string, _ map[string]string) uint32 {
 		fmt.Fprintf(session, "ran %s with %s\n", command, session.input())
@@ -56,7 +56,7 @@ func TestCommandGetsStdinAndItsOutputIsKept(t *testing.T) {
 	}
 }
 
-func TestFailureShowsTheCommandAndAllOfItsOutput(t *testing.T) {
+func TestErrorShowsTheCommandAndItsWholeOutput(t *testing.T) {
 	s := newServer(t)
 	s.handle = func(session channel, _ string, _ map[string]string) uint32 {
 		fmt.Fprint(session, "on stdout\n")
@@ -82,7 +82,7 @@ func TestConnectionIsClosedAfterTheCommand(t *testing.T) {
 	}
 }
 
-func TestAnotherHostKeyIsRefused(t *testing.T) {
+func TestWrongHostKeyIsRejected(t *testing.T) {
 	s := newServer(t)
 	connection := s.connection()
 	stranger, _ := newKey(t)
@@ -92,7 +92,7 @@ func TestAnotherHostKeyIsRefused(t *testing.T) {
 	expectError(t, err, "after 3 failed attempts", "host key mismatch")
 }
 
-func TestAnotherClientKeyIsRefused(t *testing.T) {
+func TestWrongClientKeyIsRejected(t *testing.T) {
 	s := newServer(t)
 	_, key := newKey(t)
 	connection := s.connection()
@@ -101,7 +101,7 @@ func TestAnotherClientKeyIsRefused(t *testing.T) {
 	expectError(t, err, "after 3 failed attempts", "unable to authenticate")
 }
 
-func TestADeadAgentDoesNotStandInTheWayOfAKey(t *testing.T) {
+func TestStaleAgentSocketDoesNotPreventUseOfAKey(t *testing.T) {
 	t.Setenv("SSH_AUTH_SOCK", "/nonexistent/agent")
 	s := newServer(t)
 	s.handle = func(channel, string, map[string]string) uint32 { return 0 }
@@ -110,9 +110,9 @@ func TestADeadAgentDoesNotStandInTheWayOfAKey(t *testing.T) {
 	}
 }
 
-func TestAServerThatNeverSpeaksIsGivenUp(t *testing.T) {
+func TestSilentServerTimesOut(t *testing.T) {
 	s := newServer(t)
-	mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts by the kernel's backlog, and says nothing
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts, through the kernel's backlog, and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestAServerThatNeverSpeaksIsGivenUp(t *testing.T) {
 	_, err = create(t, CommandInputs{Connection: connection})
 	expectError(t, err, "after 3 failed attempts")
 	if took := time.Since(started); took > 6*time.Second {
-		t.Errorf("took %s, want three times perDialTimeout and the waits between", took)
+		t.Errorf("took %s, want three times perDialTimeout plus the delays between attempts", took)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestEnvironmentMustBeAcceptedByTheServer(t *testing.T) {
 	expectError(t, err, `could not set environment variable "OTHER"`, "AcceptEnv")
 }
 
-func TestUpdateRunsUpdateElseCreate(t *testing.T) {
+func TestUpdateRunsUpdateOrElseCreate(t *testing.T) {
 	s := newServer(t)
 	s.handle = func(session channel, command string, _ map[string]string) uint32 {
 		fmt.Fprint(session, command)

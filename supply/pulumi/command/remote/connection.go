@@ -27,15 +27,16 @@ type endpoint struct {
 	HostKey            *string  `pulumi:"hostKey,optional"`
 }
 
-// ProxyConnection is a bastion that a connection goes through.
+// ProxyConnection is the bastion host of a connection.
 type ProxyConnection struct{ endpoint }
 
-// Connection says how to reach a machine over SSH.
+// Connection describes how to reach a machine over SSH.
 type Connection struct {
 	endpoint
 	Proxy *ProxyConnection `pulumi:"proxy,optional"`
 }
 
+// or returns what value points at, or otherwise if it is nil.
 func or[T any](value *T, otherwise T) T {
 	if value != nil {
 		return *value
@@ -59,7 +60,7 @@ func (e endpoint) clientConfig() (*ssh.ClientConfig, error) {
 			return nil, fmt.Errorf("hostKey: %w", err)
 		}
 		config.HostKeyCallback = ssh.FixedHostKey(key)
-		// Otherwise the two sides may settle on another of the machine's keys, which the callback then refuses.
+		// Without this, the two sides may negotiate another of the machine's keys, which the callback then rejects.
 		config.HostKeyAlgorithms = []string{key.Type()}
 		if key.Type() == ssh.KeyAlgoRSA {
 			config.HostKeyAlgorithms = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
@@ -89,8 +90,8 @@ func (e endpoint) authentication() ([]ssh.AuthMethod, error) {
 				return answers, nil
 			}))
 	}
-	// The agent of the environment is asked only where nothing else is given: upstream dials it always, and a socket that
-	// a closed session left behind then fails the command in spite of the key.
+	// The agent from the environment is used only if no other method is given. Upstream always dials it, so that a stale
+	// socket from a closed session fails the command even though there is a key.
 	if e.AgentSocketPath != nil || len(methods) == 0 {
 		if socket := or(e.AgentSocketPath, os.Getenv("SSH_AUTH_SOCK")); socket != "" {
 			conn, err := net.Dial("unix", socket)
@@ -110,7 +111,7 @@ func parsePrivateKey(key string, password *string) (ssh.Signer, error) {
 	return ssh.ParsePrivateKey([]byte(key))
 }
 
-// dial opens a connection, through the proxy if there is one, and tries again while that may help.
+// dial opens a connection, through the proxy if there is one, and retries.
 func (c Connection) dial(ctx context.Context) (*ssh.Client, error) {
 	direct := (&net.Dialer{}).DialContext
 	if c.Proxy == nil {
@@ -131,14 +132,14 @@ func (c Connection) dial(ctx context.Context) (*ssh.Client, error) {
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Waits between two attempts, as upstream's: the first, its growth, and the longest.
+// Delay between two attempts, the same as upstream: the initial delay, its growth factor and its maximum.
 const (
 	firstDelay = 100 * time.Millisecond
 	backoff    = 1.5
 	maxDelay   = 5 * time.Second
 )
 
-// dialWithRetry dials until it succeeds, the error limit is passed (0 or less: none), or ctx ends.
+// dialWithRetry dials until it succeeds, the error limit is exceeded (0 or less means no limit), or ctx ends.
 func (e endpoint) dialWithRetry(ctx context.Context, what string, dial dialer) (*ssh.Client, error) {
 	config, err := e.clientConfig()
 	if err != nil {
@@ -167,8 +168,8 @@ func (e endpoint) dialWithRetry(ctx context.Context, what string, dial dialer) (
 	}
 }
 
-// handshake makes one attempt. perDialTimeout bounds the handshake too: a machine that is going down, or not yet up, may
-// accept a connection and never say a word.
+// handshake makes one attempt. perDialTimeout bounds the handshake as well: a machine that is shutting down, or still
+// booting, may accept a connection and then send nothing.
 func (e endpoint) handshake(ctx context.Context, config *ssh.ClientConfig, dial dialer) (*ssh.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout())
 	defer cancel()

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// run runs a command on the machine and keeps what it prints. A failure carries the command and all of its output.
+// run runs a command on the machine and keeps what it prints. An error includes the command and its whole output.
 func (c *CommandOutputs) run(ctx context.Context, command string) error {
 	client, err := c.Connection.dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer client.Close() // upstream leaves connections open until the provider exits, against sshd's MaxStartups
+	defer client.Close() // upstream keeps connections open until the provider exits, which can exhaust sshd's MaxStartups
 	session, err := client.NewSession()
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (c *CommandOutputs) run(ctx context.Context, command string) error {
 	return nil
 }
 
-// setEnvironment hands over variables, which the machine's sshd must accept: see AcceptEnv in sshd_config(5).
+// setEnvironment sends variables, which the machine's sshd must accept: see AcceptEnv in sshd_config(5).
 func (c *CommandOutputs) setEnvironment(ctx context.Context, session *ssh.Session) error {
 	if or(c.AddPreviousOutputInEnv, true) {
 		for key, value := range map[string]string{"PULUMI_COMMAND_STDOUT": c.Stdout, "PULUMI_COMMAND_STDERR": c.Stderr} {
@@ -65,13 +65,13 @@ func (c *CommandOutputs) setEnvironment(ctx context.Context, session *ssh.Sessio
 	for key, value := range c.Environment {
 		if err := session.Setenv(key, value); err != nil {
 			return fmt.Errorf("could not set environment variable %q: %w; "+
-				"the machine's sshd must accept it (AcceptEnv), or the command itself may start with it", key, err)
+				"let the machine's sshd accept it (AcceptEnv), or set it in the command itself", key, err)
 		}
 	}
 	return nil
 }
 
-// streams are a command's outputs: each of its own, both in the order in which they came, and their lines to the engine.
+// streams collects a command's output, each stream alone and both interleaved, and shows its lines while it runs.
 type streams struct {
 	mutex          sync.Mutex
 	both           bytes.Buffer
@@ -96,7 +96,7 @@ func (s *streams) flush() {
 	s.stderr.flush()
 }
 
-// stream is one of the two, a Writer for the SSH session.
+// stream is stdout or stderr, as a Writer for the SSH session.
 type stream struct {
 	all     *streams
 	buffer  bytes.Buffer
@@ -132,5 +132,5 @@ func (s *stream) flush() {
 	}
 }
 
-// text is what came, without the last newline.
+// text returns what was received, without the last newline.
 func (s *stream) text() string { return strings.TrimSuffix(s.buffer.String(), "\n") }

@@ -14,13 +14,13 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// server is an SSH server that answers every command in the way that handle says.
+// server is an SSH server that passes every command to handle.
 type server struct {
 	listener net.Listener
 	hostKey  ssh.PublicKey
-	client   string // private key that it lets in, PEM
+	client   string // private key that it accepts, PEM
 	open     atomic.Int32
-	accepts  map[string]bool // variables, as AcceptEnv
+	accepts  map[string]bool // environment variables, like AcceptEnv
 	handle   func(session channel, command string, environment map[string]string) (exitCode uint32)
 }
 
@@ -116,7 +116,7 @@ func (s *server) session(session channel, requests <-chan *ssh.Request) {
 	}
 }
 
-// connection is how a program would name this server.
+// connection returns the connection that a program would use for this server.
 func (s *server) connection() *Connection {
 	host, port, _ := net.SplitHostPort(s.listener.Addr().String())
 	number, _ := strconv.ParseFloat(port, 64)

@@ -1,6 +1,6 @@
-// Command pulumi-resource-command serves remote.Command of @pulumi/command v1, the one type of that package that the
-// project uses, on a machine that cannot download the official plugin. It behaves as that does (pulumi-command v1.2.1);
-// where it differs, a comment in package remote says why.
+// Command pulumi-resource-command serves remote.Command of @pulumi/command v1, the only type of that package that the
+// project uses, on a machine that cannot download the official plugin. It behaves like that plugin (pulumi-command v1.2.1);
+// comments in package remote explain every difference.
 package main
 
 import (
@@ -13,8 +13,8 @@ import (
 	"kubernetes-from-scratch/provider-command/remote"
 )
 
-// version of the npm package @pulumi/command whose types are served.
-const version = "1.2.1"
+// version of the npm package @pulumi/command whose types are served; set by the linker.
+var version string
 
 func main() {
 	provider, err := infer.NewProviderBuilder().WithResources(infer.Resource(remote.Command{})).Build()

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 
 	"github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/internal/shim/run"
@@ -15,13 +13,13 @@ import (
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
 )
 
-// version of the npm package @pulumi/aws whose types are served.
-const version = "6.83.2"
+// version of the npm package @pulumi/aws whose types are served; set by the linker.
+var version string
 
-// name is a Pulumi module and a type or function within it.
+// name is a Pulumi module and a type or function in it.
 type name struct{ module, name string }
 
-// resources that are served, by Terraform type.
+// resources are served, by Terraform type: all that infra/ uses, and no other.
 var resources = map[string]name{
 	"aws_vpc":                             {"ec2", "Vpc"},
 	"aws_subnet":                          {"ec2", "Subnet"},
@@ -35,41 +33,27 @@ var resources = map[string]name{
 	"aws_vpc_security_group_egress_rule":  {"vpc", "SecurityGroupEgressRule"},
 	"aws_key_pair":                        {"ec2", "KeyPair"},
 	"aws_instance":                        {"ec2", "Instance"},
-	"aws_network_interface":               {"ec2", "NetworkInterface"},
 	"aws_eip":                             {"ec2", "Eip"},
 	"aws_eip_association":                 {"ec2", "EipAssociation"},
-	"aws_ebs_volume":                      {"ebs", "Volume"},
-	"aws_volume_attachment":               {"ec2", "VolumeAttachment"},
 	"aws_lb":                              {"lb", "LoadBalancer"},
 	"aws_lb_target_group":                 {"lb", "TargetGroup"},
 	"aws_lb_target_group_attachment":      {"lb", "TargetGroupAttachment"},
 	"aws_lb_listener":                     {"lb", "Listener"},
-	"aws_iam_role":                        {"iam", "Role"},
-	"aws_iam_role_policy":                 {"iam", "RolePolicy"},
-	"aws_iam_role_policy_attachment":      {"iam", "RolePolicyAttachment"},
-	"aws_iam_instance_profile":            {"iam", "InstanceProfile"},
 }
 
-// functions that are served, by Terraform data source.
+// functions are served, by Terraform data source.
 var functions = map[string]name{
-	"aws_ami":                 {"ec2", "getAmi"},
-	"aws_ec2_instance_type":   {"ec2", "getInstanceType"},
-	"aws_availability_zones":  {"index", "getAvailabilityZones"},
-	"aws_caller_identity":     {"index", "getCallerIdentity"},
-	"aws_region":              {"index", "getRegion"},
-	"aws_iam_policy_document": {"iam", "getPolicyDocument"},
+	"aws_ami":                {"ec2", "getAmi"},
+	"aws_availability_zones": {"index", "getAvailabilityZones"},
 }
 
-// fields are the properties whose names or types in @pulumi/aws are not those that the bridge derives. The conformance
-// test (test/unit/toolchain/conformance.test.ts) finds them: an input under another name would be ignored in silence.
+// fields lists properties whose names or types in @pulumi/aws differ from what the bridge derives. The conformance test
+// (test/supply/conformance.test.ts) finds them: an input under the wrong name would be silently ignored.
 var fields = map[string]map[string]*tfbridge.SchemaInfo{
 	"aws_security_group":         {"ingress": {Name: "ingress"}, "egress": {Name: "egress"}},
 	"aws_default_security_group": {"ingress": {Name: "ingress"}, "egress": {Name: "egress"}},
 	"aws_lb_target_group":        {"deregistration_delay": {Type: "integer"}},
 }
-
-// policies are properties that @pulumi/aws takes as an object or as text, and Terraform as JSON text.
-var policies = map[string]resource.PropertyKey{"aws_iam_role": "assumeRolePolicy", "aws_iam_role_policy": "policy"}
 
 func providerInfo(ctx context.Context, child run.Provider) tfbridge.ProviderInfo {
 	info := tfbridge.ProviderInfo{
@@ -97,32 +81,13 @@ func providerInfo(ctx context.Context, child run.Provider) tfbridge.ProviderInfo
 		token := tokens.ModuleMember(fmt.Sprintf("aws:%s/%s:%s", n.module, n.name, n.name))
 		info.DataSources[terraform] = &tfbridge.DataSourceInfo{Tok: token}
 	}
-	for terraform, key := range policies {
-		info.Resources[terraform].PreCheckCallback = policyText(key)
-	}
 	info.SetAutonaming(255, "-")
 	return info
 }
 
-// policyText writes a policy that was given as an object as JSON.
-func policyText(key resource.PropertyKey) tfbridge.PreCheckCallback {
-	return func(_ context.Context, properties, _ resource.PropertyMap) (resource.PropertyMap, error) {
-		value, present := properties[key]
-		if !present || !value.IsObject() || value.ContainsUnknowns() {
-			return properties, nil
-		}
-		text, err := json.Marshal(value.Mappable())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
-		properties[key] = resource.NewStringProperty(string(text))
-		return properties, nil
-	}
-}
-
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
-// served hands the bridge the schemas of what is served alone, so that it does not walk some 1500 resource types.
+// served limits the schema to the types above, so that the bridge does not process some 1500 resource types.
 type served struct{ run.Provider }
 
 func (s served) GetProviderSchema(
@@ -147,7 +112,7 @@ func pick(all map[string]*tfprotov6.Schema, wanted map[string]name) (map[string]
 	for terraform := range wanted {
 		schema, known := all[terraform]
 		if !known {
-			return nil, fmt.Errorf("the Terraform provider does not have %s", terraform)
+			return nil, fmt.Errorf("the Terraform provider has no %s", terraform)
 		}
 		picked[terraform] = schema
 	}

@@ -1,4 +1,5 @@
-package main
+// Package schema describes a bridged provider in Pulumi's terms.
+package schema
 
 import (
 	"context"
@@ -14,8 +15,8 @@ import (
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfgen"
 )
 
-// generateSchema answers GetSchema. The official plugins carry their schema; this one makes it when it is asked for.
-func generateSchema(info tfbridge.ProviderInfo) func(context.Context, plugin.GetSchemaRequest) ([]byte, error) {
+// Generate implements GetSchema. The official plugins embed their schema; these generate it on request.
+func Generate(info tfbridge.ProviderInfo) func(context.Context, plugin.GetSchemaRequest) ([]byte, error) {
 	return func(ctx context.Context, _ plugin.GetSchemaRequest) ([]byte, error) {
 		generator, err := tfgen.NewGenerator(tfgen.GeneratorOptions{
 			Package:       info.Name,

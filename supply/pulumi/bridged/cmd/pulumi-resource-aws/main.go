@@ -1,6 +1,6 @@
 // Command pulumi-resource-aws serves the types of @pulumi/aws v6 that the project uses, by driving a stock
-// terraform-provider-aws v5 through Pulumi's Terraform bridge. It takes the place of the official plugin, whose code does
-// the same with the same Terraform provider linked in, on a machine that cannot download it.
+// terraform-provider-aws v5 through Pulumi's Terraform bridge. It replaces the official plugin, which links the same
+// Terraform provider into its binary, on a machine that cannot download that plugin.
 package main
 
 import (
@@ -13,11 +13,12 @@ import (
 	"syscall"
 
 	"github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/internal/shim/run"
+	"github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/kubernetes-from-scratch/internal/schema"
 	pfbridge "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
 )
 
-// The Terraform provider is told to die with the thread that starts it (see cloud/plugins/built.ts), so it is
-// started from the main thread, which lives as long as the process.
+// The Terraform provider is killed when the thread that started it ends (see `withParent` in supply/pulumi/built.ts), so it
+// is started from the main thread, which lives as long as the process.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -29,16 +30,16 @@ func main() {
 	}
 	defer child.Close()
 	info := providerInfo(ctx, child)
-	pfbridge.Main(ctx, "aws", info, pfbridge.ProviderMetadata{XGetSchema: generateSchema(info)})
+	pfbridge.Main(ctx, "aws", info, pfbridge.ProviderMetadata{XGetSchema: schema.Generate(info)})
 }
 
-// startTerraformProvider runs the executable that TERRAFORM_PROVIDER_AWS names; what it is called starts with
+// startTerraformProvider runs the executable that TERRAFORM_PROVIDER_AWS names. Its file name must begin with
 // `terraform-provider-aws`.
 func startTerraformProvider(ctx context.Context) (run.Provider, error) {
 	path := os.Getenv("TERRAFORM_PROVIDER_AWS")
 	if path == "" {
-		return nil, errors.New("TERRAFORM_PROVIDER_AWS must name the Terraform AWS provider that this plugin drives; " +
-			"cloud/plugins sets it where it installs the plugin")
+		return nil, errors.New("TERRAFORM_PROVIDER_AWS is not set; it must hold the path of the Terraform AWS provider that " +
+			"this plugin drives (the launcher that supply/pulumi/built.ts installs sets it)")
 	}
 	child, err := run.LocalProvider(ctx, path)
 	if err != nil {
