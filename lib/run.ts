@@ -1,4 +1,4 @@
-/** Runs commands to their end, without a shell. */
+/** Runs commands to completion, without a shell. */
 import { execa, type ExecaError } from "execa";
 import { withFileLock } from "./file-lock";
 
@@ -13,15 +13,15 @@ export interface Result {
 
 /** Options of a command. */
 export interface RunOptions {
-  /** Text for standard input, which is empty otherwise. */
+  /** Text for standard input, which is empty by default. */
   readonly input?: string;
   /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Working directory; otherwise that of this process. */
+  /** Working directory; by default that of this process. */
   readonly cwd?: string;
 }
 
-/** Runs a command to its end and returns the outcome, whatever the exit code. */
+/** Runs a command to completion and returns the outcome, whatever the exit code. */
 export async function tryRun(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const kept = { all: true, cleanup: false, maxBuffer: Infinity, stripFinalNewline: false } as const;
   const child = execa(command, args, { input: "", ...options, ...kept });

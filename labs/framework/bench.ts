@@ -62,7 +62,7 @@ export class Bench {
     return this.step("observe", title, run);
   }
 
-  /** A claim of the article: predicted value beside observed value. One that does not hold does not end the lab. */
+  /** Judges a claim of the article by its predicted and observed value. The lab goes on even if it does not hold. */
   claim<T>(text: string, observed: T, predicted: NoInfer<Prediction<T>>): boolean {
     const claim = judge(text, observed, predicted);
     this.claims.push(claim);
@@ -152,14 +152,14 @@ export class Bench {
     await this.nodes.output(node, how.change, { timeoutSeconds: 60 });
   }
 
-  /** Changes the stack's configuration and applies it (`pulumi up`); at the end the stack's own values return. */
+  /** Changes the stack's configuration and applies it (`pulumi up`); at the end the stack's own values are restored. */
   async setStack(title: string, config: Readonly<Record<string, unknown>>): Promise<void> {
     const back = Object.fromEntries(Object.keys(config).map((key) => [key, null]));
     this.journal.add({ kind: "stack", title, config: back });
     await this.cluster.stack!.set(config);
   }
 
-  /** Undoes the newest of these changes now, if what follows is part of the experiment. */
+  /** Undoes the newest of these changes now, for experiments that go on afterwards. */
   async takeBack(): Promise<void> {
     await undoNewest(this.cluster, this.journal);
   }
@@ -167,7 +167,7 @@ export class Bench {
   private async step<T>(phase: Phase, title: string, run: () => Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
     const value = await this.progress.step(phase, title, () => this.timeline.step(phase, title, run));
-    // The claims that follow must read the current state; if the API does not answer, that is the experiment.
+    // The claims that follow must read the current state. If the API is down, that is part of the experiment.
     await Promise.allSettled(this.watches.map((watch) => watch.catchUp()));
     return value;
   }

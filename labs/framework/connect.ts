@@ -14,11 +14,11 @@ export interface Connection {
   readonly sshConfig?: string | undefined;
 }
 
-/** @throws Error if the API server does not answer. */
+/** @throws Error if the API server does not respond. */
 export async function connect({ kubeconfig, stack, sshConfig }: Connection): Promise<Cluster> {
   const api = Api.fromFile(kubeconfig);
   await api.request("GET", "/readyz").catch((error: unknown) => {
-    throw new Error(`the cluster of ${kubeconfig} does not answer: ${(error as Error).message}`);
+    throw new Error(`the API server in ${kubeconfig} does not respond: ${(error as Error).message}`);
   });
   const nodes = Nodes.of(sshConfig);
   const controller = nodes?.controllers[0];
@@ -35,7 +35,7 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   };
 }
 
-/** kubectl from the variable KUBECTL, from bin/ beside the kubeconfig (where `make up` puts it), or from the PATH. */
+/** kubectl from the variable KUBECTL, from bin/ next to the kubeconfig (where `make up` puts it), or from the PATH. */
 async function findKubectl(dir: string): Promise<string | undefined> {
   const named = process.env["KUBECTL"];
   for (const path of [...(named ? [named] : []), join(dir, "bin", "kubectl"), "kubectl"])

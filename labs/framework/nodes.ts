@@ -37,7 +37,7 @@ export class Nodes {
     const input =
       options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
     const { timeoutSeconds = 30 } = options;
-    // Detached from Ctrl-C: a change must not be interrupted halfway, and its undo even less.
+    // Detached from Ctrl-C: neither a change nor its undo may be interrupted halfway.
     const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], {
       input,
       timeoutSeconds,

@@ -44,7 +44,7 @@ async function imperative(bench: Bench): Promise<void> {
     bench.claim("a patch changes what it names and keeps the rest", patched.data, { color: "red", size: "large" });
     const stale = await refusal(api.replace({ ...settings({ color: "blue" }), metadata: made.metadata }));
     bench.claim(
-      "a replacement of something that has changed in the meantime is refused",
+      "replacing an object that has changed in the meantime is refused",
       [stale?.status, stale?.reason],
       [409, "Conflict"],
     );
