@@ -14,7 +14,7 @@ export interface NodeOutput {
   readonly podCidr?: string;
 }
 
-/** Outputs of the program, secrets included. A stack that stops before the control plane has no kubeconfig. */
+/** Outputs of the program, secrets included. */
 export interface StackOutputs {
   readonly kubeconfig?: string;
   readonly apiEndpoint?: string;
