@@ -10,7 +10,6 @@ import {
   EC2Client,
   Instance as ApiInstance,
   IpPermission,
-  StopInstancesCommand,
 } from "@aws-sdk/client-ec2";
 
 import { LoadBalancer, readBalancers } from "./desired-balancers";
@@ -127,8 +126,7 @@ export class Api {
 
   /** Reports what the API cannot know: health of load balancer targets by target group, and machines that died. */
   async report(health: Health): Promise<void> {
-    const body = JSON.stringify(health);
-    await fetch(`${this.endpoint}/hypervisor/health`, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
+    await this.post("health", health);
   }
 
   /** The instance's user data, empty if it has none, and the public key that it is to be reached by. */
@@ -161,9 +159,12 @@ export class Api {
     return size;
   }
 
-  /** Tells the API that a machine shut itself down. */
-  async stopped(instance: Instance): Promise<void> {
-    await this.ec2(instance.region).send(new StopInstancesCommand({ InstanceIds: [instance.id] }));
+  /**
+   * Reports that a machine shut itself down. Not StopInstances, which would also undo a start that came in since the
+   * instance was read: the API stops it only if it has not been told to boot since then.
+   */
+  async stopped({ id, bootedAt }: Pick<Instance, "id" | "bootedAt">): Promise<void> {
+    await this.post("stopped", { id, boot: bootedAt.getTime() / 1000 });
   }
 
   ec2(region: string): EC2Client {
@@ -173,6 +174,15 @@ export class Api {
       this.clients.set(region, client);
     }
     return client;
+  }
+
+  private async post(path: string, body: object): Promise<void> {
+    const response = await fetch(`${this.endpoint}/hypervisor/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    if (!response.ok) throw new Error(`the EC2 API refused a report (${path}): status ${response.status}`);
   }
 
   private balancing(region: string): ElasticLoadBalancingV2Client {

@@ -115,7 +115,7 @@ export class Machines {
     if (action === "remove") await this.remove(id, containerId!);
     else if (action === "report-stopped") {
       await this.context.api.stopped(instance!);
-      await sleep(500); // until the API's answer to it is read: once is enough
+      await sleep(500); // the new state is read meanwhile; a second report would change nothing
     } else if (action === "stop") await this.stop(containerId!);
     else if (!vpc)
       return; // its network is not there: an instance of the default VPC

@@ -6,6 +6,8 @@ import {
   DescribeInstanceStatusCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { apiEndpoint } from "../../cloud/ec2-api";
+import { Api } from "../../cloud/hypervisor/desired";
 import { Drills, findNode, listNodes, Node } from "../../cloud/nodes";
 import { World, eventually, newKey } from "./world";
 
@@ -82,6 +84,14 @@ describe("a machine", () => {
       "the instance to be stopped",
     );
     await world.ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
+    await world.reachable(HOST);
+  });
+
+  it("keeps running when the shutdown of an earlier boot is reported late", async () => {
+    const earlier = await node();
+    await world.ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
+    await new Api(apiEndpoint(world.cloud)).stopped(earlier);
+    expect(await world.state(id)).toBe("running");
     await world.reachable(HOST);
   });
 
