@@ -6,6 +6,8 @@ GET  /hypervisor/changes?after=N  returns once the API's generation exceeds N, o
      to run, start or reboot, in seconds since 1970; "addresses" are those of the load balancers.
 POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…": "healthy"}}, "impaired": ["i-0abc…"]}
      sets what DescribeTargetHealth and DescribeInstanceStatus return.
+POST /hypervisor/stopped          {"id": "i-0abc…", "boot": 1764000000.1}
+     the machine shut itself down after that boot: stops the instance, unless it was asked to boot again since.
 """
 
 import json
@@ -37,10 +39,13 @@ class Feed:
             after = int(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
             response = self.changes(after)
         elif environ["PATH_INFO"] == "/hypervisor/health":
-            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            report = read_json(environ)
             with self.condition:
-                patches.health.update(json.loads(body))
+                patches.health.update(report)
             response = {}
+        elif environ["PATH_INFO"] == "/hypervisor/stopped":
+            report = read_json(environ)
+            response = {"stopped": self.stopped(report["id"], report["boot"])}
         else:
             start_response("404 Not Found", [("Content-Length", "0")])
             return [b""]
@@ -52,17 +57,15 @@ class Feed:
         with self.condition:
             # A generation in the future comes from an earlier API process: the caller has to read everything again.
             self.condition.wait_for(lambda: self.generation > after or after > self.generation, WAIT_SECONDS)
-            ec2 = [(region, backend) for regions in get_backend("ec2").values() for region, backend in regions.items()]
             return {
                 "process": os.getpid(),
                 "generation": self.generation,
-                "regions": [region for region, backend in ec2 if any(not vpc.is_default for vpc in backend.vpcs.values())],
-                "boots": {
-                    instance.id: instance.booted_at
-                    for _, backend in ec2
-                    for instance in backend.all_instances()
-                    if hasattr(instance, "booted_at")
-                },
+                "regions": [
+                    region
+                    for region, backend in ec2_backends()
+                    if any(not vpc.is_default for vpc in backend.vpcs.values())
+                ],
+                "boots": {instance.id: instance.booted_at for instance in instances() if hasattr(instance, "booted_at")},
                 "addresses": {
                     arn: balancer.addresses
                     for regions in get_backend("elbv2").values()
@@ -70,3 +73,28 @@ class Feed:
                     for arn, balancer in backend.load_balancers.items()
                 },
             }
+
+    def stopped(self, instance_id: str, boot: float) -> bool:
+        """Compares and stops in one step: a start that came in after the hypervisor looked must not be undone."""
+        with self.condition:
+            for instance in instances():
+                if instance.id != instance_id or not instance.is_running():
+                    continue
+                if getattr(instance, "booted_at", 0) < boot + 0.001:  # the hypervisor's times have milliseconds
+                    instance.stop()
+                    self.save()
+                    self.changed()
+                    return True
+            return False
+
+
+def read_json(environ) -> dict:
+    return json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+
+
+def ec2_backends() -> list:
+    return [pair for regions in get_backend("ec2").values() for pair in regions.items()]
+
+
+def instances() -> list:
+    return [instance for _, backend in ec2_backends() for instance in backend.all_instances()]

@@ -11,7 +11,6 @@ import {
   EC2Client,
   Instance as ApiInstance,
   IpPermission,
-  StopInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { readBalancers } from "./desired-balancers";
 import { Changes, Desired, Health, Instance, Rule } from "./model";
@@ -49,8 +48,7 @@ export class Api {
 
   /** Reports what the API process cannot know: the health of load balancer targets, and machines that have died. */
   async report(health: Health): Promise<void> {
-    const body = JSON.stringify(health);
-    await fetch(`${this.endpoint}/hypervisor/health`, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
+    await this.post("health", health);
   }
 
   /** The instance's user data, empty if it has none, and the public key of its key pair. */
@@ -83,9 +81,12 @@ export class Api {
     return size;
   }
 
-  /** Reports that a machine has shut itself down. */
-  async stopped(instance: Instance): Promise<void> {
-    await this.ec2(instance.region).send(new StopInstancesCommand({ InstanceIds: [instance.id] }));
+  /**
+   * Reports that a machine shut itself down. This is not StopInstances, which would also undo a start that was requested
+   * after the instance was read: the API stops it only if nobody has asked it to boot since.
+   */
+  async stopped({ id, bootedAt }: Pick<Instance, "id" | "bootedAt">): Promise<void> {
+    await this.post("stopped", { id, boot: bootedAt.getTime() / 1000 });
   }
 
   /** The EC2 client for a region. */
@@ -96,6 +97,15 @@ export class Api {
       this.clients.set(region, client);
     }
     return client;
+  }
+
+  private async post(path: string, body: object): Promise<void> {
+    const response = await fetch(`${this.endpoint}/hypervisor/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    if (!response.ok) throw new Error(`the EC2 API refused a report (${path}): status ${response.status}`);
   }
 
   private balancing(region: string): ElasticLoadBalancingV2Client {

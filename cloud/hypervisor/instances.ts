@@ -117,7 +117,7 @@ export class Instances {
     if (action === "remove") await this.remove(id, containerId!);
     else if (action === "report-stopped") {
       await this.context.api.stopped(instance!);
-      await sleep(500); // time to read the API's new state, so that this is reported only once
+      await sleep(500); // time to read the new state; a second report would change nothing
     } else if (action === "stop") await this.stop(containerId!);
     else if (!vpc)
       return; // an instance in the default VPC, which has no network

@@ -15,20 +15,15 @@ import {
   RunInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { Client, utils } from "ssh2";
+import { utils } from "ssh2";
 import { Cloud, apiEndpoint, cloudDown, cloudOf, cloudStatus, cloudUp } from "../../cloud";
 import { findEngine } from "../../cloud/container-engine";
 import { addressIn } from "../../cloud/hypervisor/addresses";
 import { cloudsDir } from "../../tools/places";
+import { Outcome, runOverSsh } from "./ssh";
 
 export const REGION = "ap-southeast-1";
 const IMAGE = "ami-0d13a9d64deb1300a";
-
-/** The outcome of a command on a machine. */
-export interface Outcome {
-  readonly exitCode: number;
-  readonly stdout: string;
-}
 
 /** Names of the clouds that this run has started. */
 const up = new Set<string>();
@@ -158,30 +153,22 @@ export class World {
     }
   }
 
-  /** Runs a command on a machine as user admin. Rejects if the machine cannot be reached or does not accept the key. */
+  /** Runs a command on a machine as user admin. Rejects unless the command ran to its end, whatever its exit code. */
   run(host: number, command: string, privateKey = this.key.private): Promise<Outcome> {
-    return new Promise((done, fail) => {
-      const client = new Client();
-      client.on("error", fail);
-      const deadline = setTimeout(() => {
-        client.destroy();
-        fail(new Error(`${command} on ${this.address(host)} did not finish within 30 s`));
-      }, 30_000);
-      client.on("close", () => clearTimeout(deadline));
-      client.on("ready", () => {
-        client.exec(command, (error, stream) => {
-          if (error) return fail(error);
-          let stdout = "";
-          stream.on("data", (data: Buffer) => (stdout += data.toString()));
-          stream.stderr.resume();
-          stream.on("close", (exitCode: number | null) => {
-            client.end();
-            done({ exitCode: exitCode ?? 1, stdout: stdout.trim() });
-          });
-        });
-      });
-      client.connect({ host: this.address(host), username: "admin", privateKey, readyTimeout: 5_000 });
-    });
+    return runOverSsh({ host: this.address(host), privateKey }, command);
+  }
+
+  /** Which boot the machine is in. Rejects if it is shutting down, and the command is ended midway. */
+  async boot(host: number): Promise<string> {
+    const { exitCode, stdout } = await this.run(host, "cut -d' ' -f22 /proc/1/stat");
+    if (exitCode !== 0) throw new Error(`reading the boot of ${this.address(host)} failed with exit code ${exitCode}`);
+    return stdout;
+  }
+
+  /** Waits until the machine runs in a boot other than this one. */
+  async bootedAgain(host: number, before: string): Promise<void> {
+    const another = async (): Promise<true | undefined> => (await this.boot(host)) !== before || undefined;
+    await eventually(() => another().catch(() => undefined), `another boot of ${this.address(host)}`);
   }
 
   /** Whether a TCP connection from one machine to another can be opened within a second. */
