@@ -39,7 +39,7 @@ clean: node_modules/.package-lock.json ## destroy every local stack, then remove
 	@$(cli) clean
 	@rm -rf .lab node_modules
 
-check: node_modules/.package-lock.json ## run the checks and the tests that need no cloud, in about a minute
+check: node_modules/.package-lock.json ## run the checks and the tests that need no cloud, in a minute or two
 	@tsx tools/test.ts check
 
 test: node_modules/.package-lock.json ## run all checks and tests; clusters get local clouds of their own
