@@ -4,14 +4,16 @@ import type { Bench } from "../framework/bench";
 import { atLeast, atMost, contains, lacks, such } from "../framework/expectation";
 import type { Lab } from "../framework/lab";
 import { addressesIn } from "../framework/lookup";
-import { isReady } from "../framework/states";
+import { isReady, readyAddresses } from "../framework/states";
 
 async function experiment(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const pods = await bench.watch("Pod");
+  const slices = await bench.watch("EndpointSlice", { labels: "kubernetes.io/service-name=headless" });
   await bench.baseline("two Services, and pods to query from", async () => {
     await bench.apply("names.yaml");
     await pods.until("four Ready pods", (items) => items.length === 4 && items.every(isReady), 60);
+    await slices.until("both servers as endpoints", (items) => items.flatMap(readyAddresses).length === 2, 30);
   });
   const dns = (await api.get("Service", "kube-dns", "kube-system")).spec.clusterIP!;
   const domain = "svc.cluster.local";
@@ -42,11 +44,13 @@ async function experiment(bench: Bench): Promise<void> {
     bench.claim("an ordinary Service resolves to one address, its own", await found(`plain.${namespace}.${domain}`), [
       plain,
     ]);
-    bench.claim(
-      "a headless Service resolves to its pods",
-      await found(`headless.${namespace}.${domain}`),
-      [...servers].sort(),
+    const headless = await bench.until(
+      "CoreDNS to learn of the endpoints",
+      () => found(`headless.${namespace}.${domain}`),
+      (list) => list.length === servers.length,
+      40,
     );
+    bench.claim("a headless Service resolves to its pods", headless, [...servers].sort());
     const srv = await ask(`_http._tcp.plain.${namespace}.${domain}`, "srv");
     bench.claim(
       "a named port has an SRV record",

@@ -59,9 +59,13 @@ const states: { [K in Kind]?: (object: Of<K>) => string } = {
     Object.entries(q.status.used ?? {})
       .map(([k, v]) => `${k}=${v}`)
       .join(" "),
-  EndpointSlice: (e) => `${e.endpoints?.filter((x) => x.conditions?.ready).length ?? 0} ready`,
+  EndpointSlice: (e) => `${readyAddresses(e).length} ready`,
   Lease: (l) => l.spec.holderIdentity?.split("_")[0] ?? "nobody",
 };
+
+/** Addresses of the endpoints that are ready. */
+export const readyAddresses = ({ endpoints = [] }: Of<"EndpointSlice">): string[] =>
+  endpoints.filter(({ conditions }) => conditions?.ready).flatMap(({ addresses }) => addresses);
 
 /** State of an object, such as Ready, Terminating or 2/3. */
 export function stateOf<K extends Kind>(kind: K, object: Of<K>): string {

@@ -4,7 +4,7 @@ import { contains, oneOf, otherThan, such } from "../framework/expectation";
 import type { Manifest, Stored } from "../framework/kinds";
 import type { Lab } from "../framework/lab";
 import type { Live } from "../framework/live";
-import { isReady } from "../framework/states";
+import { isReady, readyAddresses } from "../framework/states";
 import { endpointsOf } from "./rules";
 
 interface Route {
@@ -99,13 +99,7 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
   });
   bench.claim("machines with that address on an interface", holders, []);
   const endpoints = (items: readonly Stored<"EndpointSlice">[]): string[] =>
-    items
-      .flatMap((s) =>
-        (s.endpoints ?? [])
-          .filter((e) => e.conditions?.ready)
-          .flatMap((e) => e.addresses.map((a) => `${a}:${s.ports?.[0]?.port}`)),
-      )
-      .sort();
+    items.flatMap((slice) => readyAddresses(slice).map((address) => `${address}:${slice.ports?.[0]?.port}`)).sort();
   await slices.until("both servers in the EndpointSlice", (items) => endpoints(items).length === 2, 20);
   const written = await bench.observe("kube-proxy's rules on the client's node", () =>
     bench.until("the rules to lead to two endpoints", inRules, (found) => found.length === 2, 20),
