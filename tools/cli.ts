@@ -11,7 +11,7 @@ const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
   refresh | down | status | env | clean | labs | lab [NAME] | by-hand
 
   --stack NAME   the stack of Pulumi.NAME.yaml (default: local)
-  --stage STAGE  the chapter to stop after, in this run only
+  --stage STAGE  the stage to stop after, in this run only
   --values JSON  values on top of the stack's configuration, in this run only: '{"workerCount": 3}'`;
 
 interface Options {
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     ...(values.stage ? { stage: values.stage } : {}),
   };
   if ((values.values ?? values.stage) !== undefined && name !== "up" && name !== "preview")
-    throw new UserError(`${name} takes no --stage and no --values.`, "Only up and preview do.");
+    throw new UserError(`${name} does not take --stage or --values.`, "Only up and preview do.");
   await command({ stack: values.stack, overrides, rest });
 }
 
