@@ -66,7 +66,7 @@ async function start(cloud: Cloud, options: CloudOptions, say: (line: string) =>
   say("hypervisor is running");
 }
 
-/** Stops the cloud and removes all of it: machines, networks, volumes, processes, state. */
+/** Stops the cloud and removes everything in it: machines, networks, volumes, processes, state. */
 export async function cloudDown(options: CloudOptions): Promise<void> {
   const cloud = cloudOf(options);
   const say = options.progress ?? (() => undefined);

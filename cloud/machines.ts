@@ -122,7 +122,7 @@ export class Faults {
 
   /**
    * Cuts the machine off the network: replaces its security groups with one that admits SSH and nothing else, in or
-   * out, and breaks its established connections, which a change of groups alone does not do (on AWS neither). The
+   * out, and breaks its established connections, which a change of groups alone does not do (nor does it on AWS). The
    * replaced groups are recorded in a tag.
    */
   async partition(machine: Machine): Promise<void> {
@@ -148,7 +148,7 @@ export class Faults {
     await forget.start({ Detach: true });
   }
 
-  /** Ends a partition: gives the machine its security groups back. */
+  /** Ends a partition by restoring the machine's security groups. */
   async heal(machine: Machine): Promise<void> {
     const client = this.client(machine);
     const groups = machine.tags[GROUPS_TAG]?.split(" ");
@@ -178,7 +178,7 @@ export class Faults {
     }
   }
 
-  /** Waits until the machine has booted, counting from now. */
+  /** Waits for the machine to boot. A boot before this call does not count. */
   private bootedAfter(machine: Machine): Promise<void> {
     const before = Date.now();
     return this.until(machine, (state) => state.Running && Date.parse(state.StartedAt) > before - 50, "start");

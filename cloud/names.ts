@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../lib/errors";
 
-/** The marks by which clouds recognise what is theirs. Changing one would orphan the clouds that exist. */
+/** The marks by which a cloud recognises what it owns. Changing one would orphan existing clouds. */
 export const brand = {
   /** In labels, image repositories, host directories and markers in files. */
   name: "kubernetes-from-scratch",
@@ -12,7 +12,7 @@ export const brand = {
   identifier: "kubernetes_from_scratch",
   /** Prefix of container, volume and network names. */
   prefix: "kfs",
-  /** Prefix of bridge names, which may not be long. */
+  /** Prefix of bridge names, which must be short. */
   bridge: "k",
 } as const;
 

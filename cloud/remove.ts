@@ -30,7 +30,7 @@ export async function removeEverything(cloud: Cloud, docker: Docker): Promise<vo
     return containers.length + volumes.length + networks.length === 0;
   }, PATIENCE);
   await removeHostTraces(cloud);
-  if (!gone) throw new Error(`The container engine failed to remove all of cloud "${cloud.name}": ${String(reason)}`);
+  if (!gone) throw new Error(`The container engine failed to remove all of "${cloud.name}": ${String(reason)}`);
 }
 
 /** Removes what is left on the host itself: firewall rules and host names. */

@@ -1,2 +1,2 @@
-/** The processor architecture of this machine, in the words of Go, Debian and container images. */
+/** The processor architecture of this machine, as Go, Debian and container images name it. */
 export const hostArchitecture: "amd64" | "arm64" = process.arch === "arm64" ? "arm64" : "amd64";

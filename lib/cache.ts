@@ -2,8 +2,8 @@
  * Caches expensive builds outside the checkout, in $XDG_CACHE_HOME/kubernetes-from-scratch, by name, version and
  * recipe. An entry is used only if it is exactly what was built: the SHA-256 of every file is recorded, and checked
  * again after each boot of the machine and whenever the file's inode, size or times have changed. (Any write to a file
- * sets its ctime, which no program can set back. Until the next boot, comparing ctimes is as good as reading a
- * gigabyte, and takes milliseconds. Silent corruption on disk is found at the first use after a boot.)
+ * sets its ctime, which no program can set back. Until the next boot, comparing ctimes is therefore as good as reading
+ * gigabytes of files, and takes milliseconds. Silent corruption on disk is found at the first use after a boot.)
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
@@ -33,7 +33,7 @@ interface Seen {
   readonly mode: number;
 }
 
-/** The entry's record, beside its directory. */
+/** The entry's record, next to its directory. */
 interface Manifest {
   /** Boot during which the contents were last checked. */
   readonly bootId: string;
@@ -48,7 +48,7 @@ export function cacheRoot(): string {
 /**
  * Returns the directory that holds the recipe's result, building it first if it is missing or damaged. Concurrent runs
  * wait for each other, and an interrupted build leaves nothing that would be used.
- * @param say receives a line if an entry is damaged, or if another run is being waited for.
+ * @param say receives a line if an entry is damaged, or if the call has to wait for another run.
  */
 export async function cached(thing: Recipe, say: (line: string) => void = console.error): Promise<string> {
   const hash = createHash("sha256").update(thing.recipe).digest("hex").slice(0, 12);
@@ -75,7 +75,7 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
 
 const manifestFile = (directory: string): string => `${directory}.manifest.json`;
 
-/** What is wrong with an entry, or undefined if it is as it was built. */
+/** What is wrong with an entry, or undefined if it is exactly what was built. */
 async function damageOf(directory: string): Promise<string | undefined> {
   if (!existsSync(directory)) return "missing";
   let manifest: Manifest;

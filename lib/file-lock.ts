@@ -8,7 +8,7 @@ const PATIENCE = 1000;
 /**
  * Runs a task while holding the lock of a file, which excludes other processes as well as other calls in this one. The
  * lock is the kernel's (flock(2), through util-linux' flock) and is released when the process ends, however it ends, so
- * a lock never outlives its holder.
+ * that a lock never outlives its holder.
  * @param waiting called once, if the lock is held elsewhere.
  */
 export async function withFileLock<T>(file: string, waiting: () => void, task: () => Promise<T>): Promise<T> {

@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 
 /**
  * Makes a file available under a second path: as a hard link if the file system allows it, otherwise as a copy. Readers
- * of that path see either the old file or the new one, never a part. Does nothing if both are the same file already.
+ * of that path see either the old file or the new one, never a partial one. Does nothing if both are already the same file.
  */
 export async function linkInto(source: string, target: string): Promise<void> {
   const [from, to] = await Promise.all([stat(source), lstat(target).catch(() => undefined)]);

@@ -10,7 +10,7 @@ interface Recorded {
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat: clock ticks between the host's boot and the process's start. */
   readonly startTime: string;
-  /** The host's boot: start times from another boot mean nothing. */
+  /** The host's boot. Start times from different boots cannot be compared. */
   readonly bootId: string;
 }
 
@@ -52,7 +52,7 @@ export function startDaemon(
   const log = openSync(logFile(daemon), "a", 0o600);
   const child = spawn(command, args, { detached: true, stdio: ["ignore", log, log], env, cwd: daemon.directory });
   closeSync(log);
-  child.on("error", () => undefined); // the caller finds that the daemon does not answer, and reports its log
+  child.on("error", () => undefined); // the caller finds that the daemon does not respond, and shows its log
   child.unref();
   if (child.pid === undefined) throw new Error(`cannot start ${command}`);
   const recorded: Recorded = { pid: child.pid, startTime: startTime(child.pid) ?? "", bootId: bootId() };
@@ -75,7 +75,7 @@ export async function stopDaemon(daemon: Daemon, grace = 10_000): Promise<void> 
   rmSync(recordFile(daemon), { force: true });
 }
 
-/** The last lines of the daemon's log, for a message about why it does not answer. */
+/** The last lines of the daemon's log, for a message that explains why it does not respond. */
 export function logTail(daemon: Daemon, lines = 15): string {
   if (!existsSync(logFile(daemon))) return "(no log)";
   return readFileSync(logFile(daemon), "utf8").trimEnd().split("\n").slice(-lines).join("\n");

@@ -1,6 +1,6 @@
 /**
  * Reports long-running work and its duration on standard error, so that a command's own output stays clean. A terminal
- * shows the elapsed time in a line at the bottom; elsewhere (a log, CI) there is a line at the start and one
+ * shows the elapsed time in a line at the bottom; elsewhere (a log, CI) a line is written at the start and
  * every 30 s. Both get a line at the end.
  */
 

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type { ParsedKey } from "ssh2";
 
-/** The private key as its file holds it, and the public key in OpenSSH's one-line form, without a comment. */
+/** The private key as stored in its file, and the public key in OpenSSH's one-line form, without a comment. */
 interface SshKey {
   readonly privateKey: string;
   readonly publicKey: string;
@@ -40,14 +40,14 @@ export function readSshKey(file: string): SshKey | KeyFault {
     return { fault: `is of type ${key.type}, which EC2 does not accept`, remedy: "Use an ED25519 or an RSA key." };
 
   const publicKey = `${key.type} ${key.getPublicSSH().toString("base64")}`;
-  const beside = readOptional(`${path}.pub`);
-  if (beside !== undefined && beside.split(/\s+/).slice(0, 2).join(" ") !== publicKey)
+  const published = readOptional(`${path}.pub`);
+  if (published !== undefined && published.split(/\s+/).slice(0, 2).join(" ") !== publicKey)
     return {
       fault: `does not match the public key beside it, ${file}.pub`,
       remedy: `Remove the stale file, or regenerate it: ssh-keygen -y -f ${file} > ${file}.pub`,
     };
   if (statSync(path).mode & 0o077)
-    return { fault: "is readable by other users, and ssh rejects such a key", remedy: `Run: chmod 600 ${file}` };
+    return { fault: "is readable by other users, so ssh rejects it", remedy: `Run: chmod 600 ${file}` };
   return { privateKey, publicKey };
 }
 
@@ -71,7 +71,7 @@ function readOptional(path: string): string | undefined {
   }
 }
 
-/** Loads ssh2 only if a key is configured: it slows the start of the program. */
+/** Loads ssh2 only if a key is configured, because loading it slows down the start of the program. */
 function parseKey(text: string): ParsedKey | Error {
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { utils } = require("ssh2") as typeof import("ssh2");

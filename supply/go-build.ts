@@ -6,7 +6,7 @@ import { hostArchitecture } from "../lib/architecture";
 import { UserError } from "../lib/errors";
 import { type RunOptions, tryRun } from "../lib/run";
 
-/** What to build, and from what. */
+/** What to build, and what to build it from. */
 export interface GoBuild {
   /** Modules that contain the commands, as path@version. */
   readonly requires: readonly string[];
@@ -16,7 +16,7 @@ export interface GoBuild {
   readonly main?: { readonly binary: string; readonly source: string };
   /** As path=path@version. */
   readonly replaces?: readonly string[];
-  /** A module that replaces its dependencies by local directories; this version of each is used instead. */
+  /** A module that replaces its dependencies with local directories; this version of each is used instead. */
   readonly replacesOf?: { readonly module: string; readonly version: string };
   readonly tags?: readonly string[];
   readonly ldflags?: readonly string[];
@@ -75,7 +75,7 @@ async function compile(build: GoBuild, dir: string, out: string, architecture: A
   if (build.packages.length) await go(dir, [...base, `${out}/`, ...build.packages], env);
 }
 
-/** Kubernetes requires its own libraries at v0.0.0 and replaces them by ./staging. The proxy has them as modules. */
+/** Kubernetes requires its own libraries at v0.0.0 and replaces them with ./staging. The proxy has them as modules. */
 async function replacesOf({ replacesOf: wanted, requires }: GoBuild, dir: string): Promise<string[]> {
   if (!wanted) return [];
   const module = requires.find((path) => path.startsWith(`${wanted.module}@`)) ?? wanted.module;

@@ -87,9 +87,16 @@ export class Pulumi {
     await this.run(["cancel", "--yes"], { quiet: true });
   }
 
+  /** @throws UserError if no run has succeeded yet. */
   async outputs(): Promise<StackOutputs> {
     const text = await this.run(["stack", "output", "--json", "--show-secrets"], { quiet: true });
-    return JSON.parse(text) as StackOutputs;
+    const outputs = JSON.parse(text) as Partial<StackOutputs>;
+    if (!outputs.nodes)
+      throw new UserError(
+        `Stack ${this.stack.name} has no outputs, because no run has succeeded yet.`,
+        `Build the cluster: make up STACK=${this.stack.name}`,
+      );
+    return outputs as StackOutputs;
   }
 
   /** The stack's deployment as Pulumi keeps it, secrets encrypted. */

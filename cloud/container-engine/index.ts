@@ -20,7 +20,7 @@ const SOCKET = `${RUN}/engine.sock`;
 const DAEMON: Daemon = { name: "dockerd", directory: HOME };
 /** One file per cloud that uses the engine, containing the path of the cloud's state directory. */
 const USERS = `${HOME}/clouds`;
-/** The original value of net.ipv4.ip_forward, which dockerd turns on, to be restored in the end. */
+/** The original value of net.ipv4.ip_forward, which dockerd turns on, to be restored when the engine is stopped. */
 const FORWARDING_BEFORE = `${HOME}/ip-forward.before`;
 const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
 
@@ -45,7 +45,7 @@ export async function findEngine(): Promise<ContainerEngine | undefined> {
   for (const { host, own } of candidates) {
     if (!host.startsWith("unix://") || !existsSync(host.slice("unix://".length))) continue;
     const docker = new Docker({ socketPath: host.slice("unix://".length) });
-    if (await answers(docker)) return { docker, host, own };
+    if (await responds(docker)) return { docker, host, own };
   }
   return undefined;
 }
@@ -53,7 +53,7 @@ export async function findEngine(): Promise<ContainerEngine | undefined> {
 /**
  * Returns the running engine. If there is none, installs and starts the private one, which then runs until the last of
  * the clouds that use it is down.
- * @throws UserError if this process is not root's, or if the engine cannot be installed or started.
+ * @throws UserError if this process does not run as root, or if the engine cannot be installed or started.
  */
 export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngine> {
   if (process.getuid?.() !== 0) {
@@ -68,7 +68,7 @@ export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngin
     const found = await findEngine();
     if (found) return found;
     await install();
-    const started = await findEngine(); // where systemd is running, installing the package starts it
+    const started = await findEngine(); // if systemd is running, installing the package starts it
     if (started) return started;
     const previous = readFileSync(FORWARDING, "utf8");
     if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
@@ -78,7 +78,7 @@ export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngin
       ...["--host", `unix://${SOCKET}`, "--log-level", "warn"],
     ]);
     const docker = new Docker({ socketPath: SOCKET });
-    if (!(await waitFor(() => answers(docker), 60_000))) {
+    if (!(await waitFor(() => responds(docker), 60_000))) {
       throw new UserError(
         `The container engine did not start on ${SOCKET}. ${logFile(DAEMON)} ends with:\n${logTail(DAEMON)}\n`,
         "Fix that, or start Docker yourself; a running engine is picked up automatically.",
@@ -89,8 +89,8 @@ export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngin
 }
 
 /**
- * Releases the engine for a cloud. The private engine is stopped with its last cloud, unless it still has containers of
- * somebody else; its images and caches are kept.
+ * Releases the engine for a cloud. The private engine is stopped with its last cloud, unless somebody else still has
+ * containers in it; its images and caches are kept.
  * @returns whether the engine was stopped.
  */
 export async function releaseEngine(stateDir: string): Promise<boolean> {
@@ -151,14 +151,14 @@ async function withEngineLock<T>(task: () => Promise<T>): Promise<T> {
 const userFile = (stateDir: string): string =>
   join(USERS, createHash("sha256").update(stateDir).digest("hex").slice(0, 16));
 
-/** When the engine started, as far as known: a container started before then went down with the engine or the host. */
+/** When the engine started, as far as is known. A container started before then went down with the engine or the host. */
 export function engineStartedAt(engine: ContainerEngine): Date {
   const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
   const booted = new Date(Date.now() - uptime * 1000);
   return engine.own ? new Date(Math.max(statSync(`${HOME}/dockerd.pid`).mtimeMs, booted.getTime())) : booted;
 }
 
-async function answers(docker: Docker): Promise<boolean> {
+async function responds(docker: Docker): Promise<boolean> {
   try {
     await docker.ping();
     return true;

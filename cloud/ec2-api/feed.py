@@ -1,4 +1,4 @@
-"""What the hypervisor needs beyond the AWS API: notice of changes, and a way to report what machines are really doing.
+"""What the hypervisor needs beyond the AWS API: notice of changes, and a way to report the true state of machines.
 
 GET  /hypervisor/changes?after=N  returns once the API's generation exceeds N, or after a few seconds in any case:
      {"process": 4711, "generation": 17, "regions": ["ap-southeast-1"], "boots": {"i-0abc…": 1764000000.1},
@@ -35,16 +35,16 @@ class Feed:
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"] == "/hypervisor/changes":
             after = int(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
-            answer = self.changes(after)
+            response = self.changes(after)
         elif environ["PATH_INFO"] == "/hypervisor/health":
             body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             with self.condition:
                 patches.health.update(json.loads(body))
-            answer = {}
+            response = {}
         else:
             start_response("404 Not Found", [("Content-Length", "0")])
             return [b""]
-        text = json.dumps(answer).encode()
+        text = json.dumps(response).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
         return [text]
 

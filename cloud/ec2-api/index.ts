@@ -63,7 +63,7 @@ export async function ensureMoto(): Promise<string> {
   if (version.exitCode !== 0) {
     throw new UserError(
       "The local cloud's EC2 API needs Python 3.10 or newer, but python3 cannot be run.",
-      "Install it: apt-get install python3 python3-venv.",
+      "Install it: apt-get install python3 python3-pip.",
     );
   }
   return cached({
@@ -72,7 +72,7 @@ export async function ensureMoto(): Promise<string> {
     recipe: `${REQUIREMENT} ${version.stdout.trim()}`,
     build: async (target) => {
       // A plain directory of packages, not a virtual environment, because the cache moves it when it is complete. With -S
-      // Python does not use packages that are installed on the host.
+      // Python ignores the packages that are installed on the host.
       const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", target, REQUIREMENT];
       const result = await progress(`installing ${REQUIREMENT}`, () => tryRun(PYTHON, pip));
       if (result.exitCode !== 0) {

@@ -1,7 +1,7 @@
 """Serves the EC2, ELBv2 and STS APIs on the loopback address: moto_server as published on PyPI, with three additions.
 
 - patches.py: features that moto lacks, such as those whose absence an infrastructure-as-code tool would see as drift.
-- state.py: state that survives the process. No request is answered before the change that it made is on disk.
+- state.py: state that survives the process. The response to a request is sent only once its change is on disk.
 - feed.py: a feed under /hypervisor/, which lets the hypervisor wait for changes instead of polling Describe calls.
 
 Usage: launcher.py PORT STATE_DIRECTORY. MOTO_AMIS_PATH names the file that lists the machine images.

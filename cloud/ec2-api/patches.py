@@ -41,7 +41,7 @@ def patch(target):
 
 
 def groups_of_instance(self):
-    """An instance's own list of groups stays empty if its network interface got the groups: drift on refresh."""
+    """An instance's own list of groups stays empty if its network interface has the groups: drift on refresh."""
     interfaces = self.__dict__.get("nics", {}).values()
     return self.__dict__.get("_groups") or [group for nic in interfaces for group in nic._group_set]
 
@@ -58,7 +58,7 @@ Instance.security_groups = property(groups_of_instance, set_groups_of_instance)
 
 @patch(SecurityGroupRule.description)
 def description_of_rule(original, self):
-    """If a rule names a group, moto keeps its description there but does not look there: drift on refresh."""
+    """If a rule names a group, moto keeps its description there but does not read it from there: drift on refresh."""
     return original(self) or self.source_group.get("Description")
 
 
@@ -106,7 +106,7 @@ OWN_BRIDGES = os.environ.get("BRIDGE_PREFIX", "-")
 
 
 def is_leftover(self, device: str) -> bool:
-    """Whether the device is a bridge of this cloud whose VPC is gone, so that it is about to be removed as well."""
+    """Whether the device is a bridge of this cloud whose VPC is gone, which means that it will be removed too."""
     if not device.startswith(OWN_BRIDGES):
         return False
     return not any(vpc.endswith(device.removeprefix(OWN_BRIDGES)) for vpc in self.vpcs)
@@ -149,7 +149,7 @@ def highest_free_address(subnet) -> str:
 
 @patch(elbv2.ELBv2Backend.create_load_balancer)
 def create_with_addresses(original, self, *args, **kwargs):
-    """moto gives a load balancer no address. Here it has one per subnet: the mapping's, or the highest free one."""
+    """moto gives load balancers no addresses. Here they have one per subnet: the mapping's, or the highest free one."""
     mappings = {mapping["SubnetId"]: mapping for mapping in kwargs.get("subnet_mappings") or []}
     balancer = original(self, *args, **kwargs)
     balancer.state = "active"

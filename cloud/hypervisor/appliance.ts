@@ -51,7 +51,7 @@ export function applianceContainer(context: Context, appliance: Appliance): Dock
   };
 }
 
-/** Reconciles the appliances: starts what is missing, replaces what is out of date, removes what is not wanted. */
+/** Reconciles the appliances: starts what is missing, replaces what is out of date, removes what is unwanted. */
 export class Appliances {
   constructor(private readonly context: Context) {}
 

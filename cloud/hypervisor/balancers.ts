@@ -82,7 +82,7 @@ export class Balancers {
     for (let look = 0; look < 40; look++) {
       await sleep(50);
       const now = await this.distrust(containerId).catch(() => []);
-      if (now.some(({ state }) => state === "initial")) return; // the new process has answered
+      if (now.some(({ state }) => state === "initial")) return; // the new process has responded
     }
   }
 
@@ -96,11 +96,11 @@ export class Balancers {
     const { State } = await this.context.docker.getContainer(containerId).inspect();
     return new Promise((done, fail) => {
       const socket = createConnection(`/proc/${State.Pid}/root${CONTROL_SOCKET}`);
-      let answer = "";
+      let output = "";
       socket.setTimeout(2_000, () => socket.destroy(new Error("HAProxy's control socket timed out")));
-      socket.on("data", (data) => (answer += data.toString()));
+      socket.on("data", (data) => (output += data.toString()));
       socket.on("error", fail);
-      socket.on("close", () => done(answer));
+      socket.on("close", () => done(output));
       socket.end(`${commands.join(";")}\n`);
     });
   }

@@ -1,4 +1,4 @@
-/** The hypervisor's client of the API process. */
+/** The hypervisor's client for the API process. */
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import {
   DescribeInstanceAttributeCommand,
@@ -21,14 +21,14 @@ const TIMEOUT = 20_000;
 
 const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 
-/** Reads the desired state, and reports what machines do. */
+/** Reads the desired state, and reports what the machines are doing. */
 export class Api {
   private readonly clients = new Map<string, EC2Client>();
   private readonly types = new Map<string, Promise<{ cpus: number; memoryMiB: number }>>();
 
   constructor(readonly endpoint: string) {}
 
-  /** Waits until the API's generation exceeds `after`, or for a few seconds, and returns its answer. */
+  /** Waits until the API's generation exceeds `after`, or for a few seconds, and returns the changes. */
   async changes(after: number): Promise<Changes> {
     const response = await fetch(`${this.endpoint}/hypervisor/changes?after=${after}`, {
       signal: AbortSignal.timeout(TIMEOUT),

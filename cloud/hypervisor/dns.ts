@@ -16,7 +16,7 @@ export interface Name {
  * forwards other queries to the host's resolvers, or refuses them if there are none.
  *
  * @param directory host directory that contains hosts/names, see renderNames
- * @param upstream addresses of those of the host's resolvers that a container can reach
+ * @param upstream addresses of the host's resolvers that a container can reach
  */
 export function resolver(vpc: Vpc, directory: string, upstream: readonly string[]): Appliance {
   return {
@@ -44,8 +44,8 @@ export function renderNames(names: readonly Name[]): string {
 }
 
 /**
- * The host's resolvers that a container can reach. That excludes one on the host's loopback interface; if it is
- * systemd-resolved, the resolvers that it uses itself are returned instead.
+ * The host's resolvers that a container can reach. That excludes a resolver on the host's loopback interface; if it is
+ * systemd-resolved, the resolvers that it forwards to are returned instead.
  */
 export function upstreamResolvers(): string[] {
   for (const file of ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]) {

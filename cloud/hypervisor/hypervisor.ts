@@ -73,7 +73,7 @@ export class Hypervisor {
     const { stateDir } = this.context.cloud;
     const pid = runningPid({ name: "hypervisor", directory: stateDir });
     if (pid === process.pid) this.recorded = true;
-    // Until the parent process has written the record, there is none, or that of a process that has ended.
+    // Until the parent process has written the record, it is missing or still names a process that has ended.
     else if (this.recorded || pid !== undefined) {
       log("another hypervisor has taken over, or the cloud is down: exiting");
       process.exit(0);
@@ -152,7 +152,7 @@ export class Hypervisor {
     return health;
   }
 
-  /** Makes the names of load balancers resolve on the host as well, where the clients are. */
+  /** Makes the names of load balancers resolve on the host as well, because clients run there. */
   private hostNames(names: readonly Name[]): void {
     const text = readFileSync(HOSTS, "utf8");
     const wanted = renderHostsFile(text, this.context.cloud.name, names);

@@ -23,8 +23,9 @@ export interface ContainerState {
 }
 
 /**
- * Decides. A machine that has died is not revived: as on AWS, it stays down while the API says "running", until someone
- * reboots it or stops and starts it. A machine that went down with the engine or the host comes back with it.
+ * Decides what to do. A machine that has died is not revived: as on AWS, it stays down while the API says "running",
+ * until someone reboots it or stops and starts it. A machine that went down with the engine or the host is started
+ * again.
  */
 export function decide(
   wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
@@ -43,7 +44,7 @@ export function decide(
 
 /** The instances of the cloud, each with one container and one volume. */
 export class Instances {
-  /** Actions in progress, by instance id. Nothing else is done about an instance in the meantime. */
+  /** Actions in progress, by instance id. Nothing else is done to an instance in the meantime. */
   private readonly busy = new Map<string, Promise<void>>();
   /** Ids of instances that should be running and whose machine is down. */
   readonly dead = new Set<string>();

@@ -14,7 +14,7 @@ export interface MachineParts {
   readonly image: string;
   readonly cpus: number;
   readonly memoryMiB: number;
-  /** The capabilities it gets. */
+  /** The Linux capabilities that it gets. */
   readonly capabilities: readonly string[];
   readonly cgroupV1: boolean;
   /** Host directories mounted read-only: path on the host -> path in the machine. */
@@ -26,7 +26,7 @@ export function machineContainer(instance: Instance, parts: MachineParts): Docke
   const { cloud, vpc } = parts;
   // @types/dockerode does not know CgroupnsMode (engine API 1.41).
   const hostConfig: Docker.HostConfig & { CgroupnsMode: "private" } = {
-    // Not "privileged", which fails if the host itself lacks a capability: the machine gets those that there are.
+    // Not "privileged", which fails if the host itself lacks a capability; see capabilitiesOf.
     CapAdd: [...parts.capabilities],
     SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"],
     MaskedPaths: [], // an init system sets the kernel parameters of its namespaces in /proc/sys
@@ -50,7 +50,7 @@ export function machineContainer(instance: Instance, parts: MachineParts): Docke
     Env: [
       `VPC_RESOLVER=${resolverOf(vpc.cidr)}`,
       `VPC_DOMAIN=${privateDomain(vpc.region)}`,
-      // systemd 256 and later refuse to run on cgroup v1 unless told otherwise.
+      // systemd 256 and later refuse to run on cgroup v1 without these two settings.
       ...(parts.cgroupV1
         ? ["SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
         : []),

@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   await new Hypervisor(context).run();
 }
 
-process.on("SIGTERM", () => process.exit(0)); // whatever is unfinished is done by the next hypervisor
+process.on("SIGTERM", () => process.exit(0)); // the next hypervisor finishes whatever is left undone
 main().catch((error: unknown) => {
   log(`failed: ${(error as Error).stack}`);
   process.exit(1);

@@ -1,4 +1,4 @@
-/** The desired state, as read from the EC2 and ELBv2 APIs, and the messages between API process and hypervisor. */
+/** The desired state, as read from the EC2 and ELBv2 APIs, and the messages between the API and the hypervisor. */
 
 /** Everything that the API says should exist. */
 export interface Desired {
@@ -29,7 +29,7 @@ export interface Route {
 export interface Instance {
   readonly id: string;
   readonly region: string;
-  /** The value of the tag Name, or the id if there is no such tag. */
+  /** The value of the tag Name, or the id if it has no such tag. */
   readonly name: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly vpcId: string;
@@ -56,7 +56,7 @@ export interface SecurityGroup {
   readonly egress: readonly Rule[];
 }
 
-/** One permission of a security group in the API's form: protocol "-1" means any; protocols without ports have none. */
+/** One permission of a security group, as in the API. Protocol "-1" means any; only some protocols have ports. */
 export interface Rule {
   readonly protocol: string;
   readonly fromPort: number | undefined;
@@ -100,7 +100,7 @@ export interface TargetGroup {
   readonly targets: readonly Target[];
 }
 
-/** A health check in the API's form; times in seconds. */
+/** A health check as in the API; times are in seconds. */
 export interface HealthCheck {
   readonly protocol: string;
   /** A number, or "traffic-port". */
@@ -124,13 +124,13 @@ export interface Target {
   readonly zone: string | undefined;
 }
 
-/** The API process's answer to "what has changed?". */
+/** What the API process returns when asked for changes. */
 export interface Changes {
   /** Id of the API process: generations of different processes cannot be compared. */
   readonly process: number;
   /** Increases with every change of the API's state. */
   readonly generation: number;
-  /** Regions that have a VPC besides the default one. */
+  /** Regions that have a VPC other than the default one. */
   readonly regions: readonly string[];
   /** When each instance was last asked to run, start or reboot, in seconds since 1970. */
   readonly boots: Readonly<Record<string, number>>;

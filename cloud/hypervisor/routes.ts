@@ -32,7 +32,7 @@ export function renderRoutes(
     .join("");
 }
 
-/** Makes the host route packets from a VPC's bridge by the VPC's table, and brings that table up to date. */
+/** Makes the host use the VPC's table for packets from the VPC's bridge, and brings that table up to date. */
 export async function applyRoutes(vpcId: string, bridge: string, wanted: readonly Route[]): Promise<void> {
   const table = tableOf(vpcId);
   const rules = JSON.parse((await run("ip", ["-4", "-json", "rule"])) || "[]") as { table?: string; iif?: string }[];

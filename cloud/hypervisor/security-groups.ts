@@ -8,7 +8,7 @@ export const TABLE = "security_groups";
 export interface Holder {
   readonly vpcId: string;
   readonly privateIp: string;
-  /** Its security groups; "any" for a load balancer that was created without any, to which everything may pass. */
+  /** Its security groups; "any" for a load balancer that was created without any, which admits everything. */
   readonly groups: readonly string[] | "any";
   readonly sourceDestCheck: boolean;
 }
@@ -21,7 +21,7 @@ export interface Holder {
  * Everything else on the VPC's interface is dropped. The machine's other interfaces are not filtered.
  *
  * @param members private addresses by security group
- * @param resolver address of the VPC's resolver, which may always be queried; so may link-local addresses. As on AWS.
+ * @param resolver address of the VPC's resolver, which may always be queried, as on AWS; link-local addresses are open too
  */
 export function renderRuleset(
   holder: Omit<Holder, "vpcId">,

@@ -75,7 +75,7 @@ export class Vpcs {
 
   constructor(private readonly context: Context) {}
 
-  /** Creates missing networks, updates rules and routes, and removes networks that are not wanted. */
+  /** Creates missing networks, updates rules and routes, and removes networks that are no longer wanted. */
   async reconcile(vpcs: readonly Vpc[]): Promise<void> {
     const { docker, cloud } = this.context;
     const networks = await docker.listNetworks({ filters: { label: [`${LABEL.cloud}=${cloud.name}`] } });
@@ -104,8 +104,8 @@ export class Vpcs {
   }
 
   /**
-   * Turns off strict reverse path filtering: packets may come from blocks that are routed to an instance by the VPC's
-   * table, of which the host's main table knows nothing.
+   * Turns off strict reverse path filtering: packets may come from blocks that only the VPC's table routes to an
+   * instance, and that the host's main table does not know.
    */
   private relaxReversePath(bridge: string): void {
     const conf = (name: string): string => `/proc/sys/net/ipv4/conf/${name}/rp_filter`;
@@ -119,7 +119,7 @@ export class Vpcs {
 /** Removes a VPC's network unless a machine is still in it. Returns whether it was removed. */
 export async function removeVpc(docker: Docker, network: Docker.NetworkInspectInfo): Promise<boolean> {
   const { Containers } = (await docker.getNetwork(network.Id).inspect()) as Docker.NetworkInspectInfo;
-  if (Object.keys(Containers ?? {}).length > 0) return false; // its machines are still being removed
+  if (Object.keys(Containers ?? {}).length > 0) return false; // machines in it are still being removed
   await ignoreMissing(docker.getNetwork(network.Id).remove());
   await removeRoutes(network.Labels?.[LABEL.vpc] ?? "");
   return true;

@@ -56,7 +56,7 @@ async function ensureImage(docker: Docker, kind: keyof Images): Promise<string> 
       if (built.exitCode !== 0) throw new Error(`Building the ${kind} image with mmdebstrap failed:\n${built.all}`);
     },
   });
-  // One import at a time: of two imports under the same name, one would be left behind as a nameless image.
+  // One import at a time: two imports under the same name would leave one of the images without a name.
   await withFileLock(
     join(directory, "..", "locks", `import-${kind}-${tag}`),
     () => undefined,

@@ -39,7 +39,7 @@ async function attraction(bench: Bench, workers: readonly string[]): Promise<voi
   );
   await bench.observe("the scheduler decides", () =>
     pods.until(
-      "both pods to be decided on",
+      "the scheduler to decide on both pods",
       (items) => items.length === 2 && undecided(pods.named("must")!) && isReady(pods.named("would-like")!),
       45,
     ),
@@ -137,17 +137,17 @@ async function repulsion(bench: Bench, first: string, second: string): Promise<v
     await bench.create(guest("elsewhere", {}));
     await bench.create(guest("tolerant", { ...toSecond, ...toleration }));
     await pods.until(
-      "all to be decided on",
+      "the scheduler to decide on all of them",
       (items) => items.length === 4 && items.every((p) => isReady(p) || undecided(p)),
       45,
     );
   });
   bench.claim("a pod that tolerates nothing is refused", whyNot(pods.named("refused")), contains("untolerated taint"));
   bench.claim("or goes elsewhere", pods.named("elsewhere")!.spec.nodeName ?? "", otherThan(second));
-  bench.claim("a pod that tolerates the taint may come", pods.named("tolerant")!.spec.nodeName, second);
+  bench.claim("a pod that tolerates the taint is admitted", pods.named("tolerant")!.spec.nodeName, second);
   bench.claim("a pod that was already there stays", isReady(pods.named("early")!), true);
   await bench.disturb("the taint is removed", () => taint(bench, second));
-  await bench.observe("the refused pod gets its place", () =>
+  await bench.observe("the refused pod is placed", () =>
     pods.until("it to be Ready", (items) => items.every(isReady), 45),
   );
   bench.claim("the refused pod is bound, without being touched", pods.named("refused")!.spec.nodeName, second);
@@ -198,7 +198,7 @@ async function eviction(bench: Bench, node: string): Promise<void> {
     "DeletionByTaintManager",
   );
   await bench.disturb("the taint is removed", () => taint(bench, node));
-  await bench.observe("what was evicted from kube-system runs again", () =>
+  await bench.observe("what was evicted from kube-system is running again", () =>
     bench.until(
       "the Deployments of kube-system to be available",
       () => bench.api.list("Deployment", { namespace: "kube-system" }),
@@ -226,7 +226,7 @@ export default {
   title: "Affinity, taints, and tolerations",
   part: "VII · Scheduling",
   hypothesis:
-    "Affinity is the pod's wish and works through labels; a taint is the node's refusal and works through tolerations. Required rules and NoSchedule act when a pod is placed; NoExecute also acts on running pods, after the seconds that they tolerate.",
+    "Affinity is the pod's wish and works through labels; a taint is the node's refusal and works through tolerations. Required rules and NoSchedule act when a pod is placed; NoExecute also acts on running pods, after the time that they tolerate it.",
   needs: ["two-workers"],
   experiment,
 } satisfies Lab;

@@ -250,7 +250,7 @@ export default {
   title: "Certificates: who trusts whom",
   part: "I–III · The cluster by hand",
   hypothesis:
-    "There are three authorities, each trusted for one purpose. A server is believed for the names in its certificate, a client is whoever its certificate says it is, and a key from one authority opens none of another's doors. Checked on what is served, not on what is on disk.",
+    "There are three authorities, each trusted for one purpose. A server is accepted under the names in its certificate, a client is whoever its certificate says it is, and a key from one authority opens none of another's doors. Checked against what is served, not what is on disk.",
   needs: ["nodes"],
   experiment,
 } satisfies Lab;

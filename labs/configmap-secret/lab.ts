@@ -1,4 +1,4 @@
-/** Configuration by variable and by file, which of them follow a change, and what etcd holds of a Secret. */
+/** Configuration by variable and by file, which of them follow a change, and what etcd stores of a Secret. */
 import { quote } from "../../lib/quote";
 import { refusal } from "../framework/api";
 import type { Bench } from "../framework/bench";
@@ -45,17 +45,17 @@ async function experiment(bench: Bench): Promise<void> {
     api.patch("ConfigMap", "settings", namespace, { data: { color: "blue", "page.txt": "version two\n" } }),
   );
   await byTheApi(bench);
-  await encryptionAtRest(bench); // the kubelet takes up to a minute, enough time to look into etcd
+  await encryptionAtRest(bench); // the kubelet takes up to a minute, which is enough time to look into etcd
   await bench.observe("the files follow", () =>
     bench.until(
-      "the mounted file to be new",
+      "the mounted file to change",
       () => inside("cat /settings/page.txt"),
       (text) => text === "version two",
       120,
     ),
   );
   bench.claim(
-    "seconds until the file was new (the kubelet's sync period is a minute)",
+    "seconds until the file changed (the kubelet's sync period is a minute)",
     Math.round(bench.timeline.now() - changedAt),
     atMost(120),
   );
@@ -80,7 +80,7 @@ async function experiment(bench: Bench): Promise<void> {
   });
 }
 
-/** The fourth way: a program that asks the API with its pod's token. It needs permission, and is never out of date. */
+/** The fourth way: a program queries the API with its pod's token. It needs permission, and is never out of date. */
 async function byTheApi(bench: Bench): Promise<void> {
   const { namespace } = bench;
   const token = await bench.exec("consumer", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token");
@@ -94,7 +94,7 @@ async function byTheApi(bench: Bench): Promise<void> {
     );
     await bench.disturb("a Role lets the pod read this one ConfigMap", () => bench.apply("reader.yaml"));
     const read = await bench.until(
-      "the API server to know the Role",
+      "the API server to apply the Role",
       () => asThePod.get("ConfigMap", "settings", namespace),
       (map) => map.data !== undefined,
       10,
@@ -137,7 +137,7 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
     [],
   );
 
-  // What etcd would hold of this Secret without encryption: the bytes that the API returns as protobuf.
+  // What etcd would store for this Secret without encryption: the bytes that the API returns as protobuf.
   await bench.disturb("an old plaintext value is put into etcd behind the API server's back", async () => {
     const node = etcd.member;
     const path = `/api/v1/namespaces/${namespace}/secrets/credentials`;
@@ -146,7 +146,7 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
   });
   bench.claim("etcd now shows the password to anyone who reads its disk", await value(), contains(password));
   const read = await bench.until(
-    "the API server to have seen it",
+    "the API server to see it",
     () => api.get("Secret", "credentials", namespace),
     (now) => now.metadata.resourceVersion !== secret.metadata.resourceVersion,
     15,
@@ -159,7 +159,7 @@ async function encryptionAtRest(bench: Bench): Promise<void> {
   await bench.disturb("it is written again, unchanged", () =>
     api.replace({ ...read, apiVersion: "v1", kind: "Secret" }),
   );
-  const after = await bench.observe("etcd once more", value);
+  const after = await bench.observe("the value in etcd", value);
   bench.claim("writing it has encrypted it", after.slice(0, 40), startsWith(encrypted));
   bench.claim("and the plain text is gone", after, lacks(password));
 }

@@ -6,17 +6,17 @@ import type { Lab } from "../framework/lab";
 import { isReady } from "../framework/states";
 
 type Component = "kube-scheduler" | "kube-controller-manager" | "kube-apiserver" | "etcd";
-/** How long to watch nothing happen, in seconds. */
+/** How long to check that nothing happens, in seconds. */
 const watched = 4;
 
-/** A running server of the baseline, as the machine itself sees it. */
+/** A server that runs throughout, as its machine sees it. */
 interface Steady {
   readonly node: string;
   readonly container: string;
   readonly service: string;
 }
 
-/** Kills a unit instead of asking it to stop: an API server that is asked waits a minute for its watchers to leave. */
+/** Stops a unit, with SIGKILL if it does not end at once: an API server waits a minute for its watchers to leave. */
 const killed = (unit: string): string =>
   `systemctl stop --no-block ${unit}
 while systemctl is-active --quiet ${unit}; do sleep 0.1; done
@@ -40,10 +40,12 @@ async function stop(bench: Bench, component: Component): Promise<() => Promise<v
   };
 }
 
-/** Whether the same container still runs and the Service still answers, asked on the worker and not through the API. */
+/** Whether the container still runs and the Service still responds, checked on the worker and not through the API. */
 async function goesOn(bench: Bench, { node, container, service }: Steady): Promise<string> {
-  const answer = await bench.nodes.run(node, `crictl exec ${container} wget -qO- -T 3 http://${service}/`);
-  return answer.code === 0 && answer.stdout.startsWith("steady-") ? "answers" : `no answer: ${answer.stderr.trim()}`;
+  const result = await bench.nodes.run(node, `crictl exec ${container} wget -qO- -T 3 http://${service}/`);
+  return result.exitCode === 0 && result.stdout.startsWith("steady-")
+    ? "responds"
+    : `no response: ${result.stderr.trim()}`;
 }
 
 async function experiment(bench: Bench): Promise<void> {
@@ -52,7 +54,7 @@ async function experiment(bench: Bench): Promise<void> {
     for (const component of ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"])
       bench.timeline.change(`${component} on ${name}`, "running");
   const steady = await bench.baseline("a Service with two servers behind it", () => prepare(bench));
-  bench.claim("the Service answers", await goesOn(bench, steady), "answers");
+  bench.claim("the Service responds", await goesOn(bench, steady), "responds");
   await withoutScheduler(bench);
   await withoutControllerManager(bench);
   await withoutApiServer(bench, steady);
@@ -74,9 +76,9 @@ async function prepare(bench: Bench): Promise<Steady> {
   ).trim();
   const service = (await api.get("Service", "steady", namespace)).spec.clusterIP!;
   await bench.until(
-    "the Service to answer",
+    "the Service to respond",
     () => goesOn(bench, { node, container, service }),
-    (answer) => answer === "answers",
+    (result) => result === "responds",
     30,
   );
   return { node, container, service };
@@ -98,13 +100,13 @@ async function withoutScheduler(bench: Bench): Promise<void> {
   });
   bench.claim("it is stored", waiting.status.phase, "Pending");
   bench.claim(
-    "but nothing places it, or says why not",
+    "but nothing places it or says why",
     [waiting.spec.nodeName ?? null, waiting.status.conditions ?? []],
     [null, []],
   );
   await bench.disturb("the scheduler starts", start);
   const placed = await bench.observe("the pod is placed", () => bench.until("the pod to be Ready", late, isReady, 60));
-  bench.claim("it runs, without being asked for again", placed.status.phase, "Running");
+  bench.claim("it runs, without a second request", placed.status.phase, "Running");
   const after = await holder(bench, "kube-scheduler");
   bench.claim("a different process leads now", after.holderIdentity, otherThan(before.holderIdentity));
   bench.keep("leader of the scheduler", {
@@ -147,18 +149,18 @@ async function withoutControllerManager(bench: Bench): Promise<void> {
 async function withoutApiServer(bench: Bench, steady: Steady): Promise<void> {
   const { api } = bench;
   const start = await bench.disturb("the API server stops", () => stop(bench, "kube-apiserver"));
-  const answer = await bench.observe("a request to it", () =>
+  const outcome = await bench.observe("a request to it", () =>
     api.request("GET", "/readyz", { timeoutSeconds: 5 }).then(
       ({ status }) => `status ${status}`,
       (error: unknown) => (error as Error).message,
     ),
   );
   bench.claim(
-    "it does not answer",
-    answer,
+    "it does not respond",
+    outcome,
     such("a connection error", (text) => !text.startsWith("status 2")),
   );
-  bench.claim("pods run on, and the Service answers", await goesOn(bench, steady), "answers");
+  bench.claim("pods keep running, and the Service responds", await goesOn(bench, steady), "responds");
   const etcd = await bench.etcd.get(`/registry/namespaces/${bench.namespace}`);
   bench.claim("the state is safe: etcd still has it", etcd !== undefined, true);
   await bench.disturb("the API server starts", start);
@@ -166,7 +168,7 @@ async function withoutApiServer(bench: Bench, steady: Steady): Promise<void> {
   bench.claim("it serves what was there before", (await api.get("Namespace", bench.namespace)).status.phase, "Active");
 }
 
-/** The API server keeps nothing itself. */
+/** The API server stores nothing itself. */
 async function withoutEtcd(bench: Bench, steady: Steady): Promise<void> {
   const { api, namespace } = bench;
   const before = await api.get("Deployment", "steady", namespace);
@@ -192,14 +194,14 @@ async function withoutEtcd(bench: Bench, steady: Steady): Promise<void> {
     })
     .then(
       ({ status }) => `status ${status}`,
-      () => "no answer in 6 s",
+      () => "no response in 6 s",
     );
   bench.claim(
     "nothing can be written",
     written,
     such("not a success", (text) => !text.startsWith("status 2")),
   );
-  bench.claim("pods run on, and the Service answers", await goesOn(bench, steady), "answers");
+  bench.claim("pods keep running, and the Service responds", await goesOn(bench, steady), "responds");
   await bench.disturb("etcd starts", start);
   await ready(bench);
   const after = await api.get("Deployment", "steady", namespace);

@@ -20,7 +20,7 @@ const pinnedTo = (pod: Pod): string | undefined =>
   pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]
     ?.matchFields?.[0]?.values?.[0];
 
-/** The most agents that one node ever had; one that is being deleted no longer counts. */
+/** The most agents that any node had at once, not counting those that were being deleted. */
 function mostPerNode(pods: Live<"Pod">): number {
   const counts = pods.history.flatMap(({ items }) => {
     const nodes = items.filter((pod) => !pod.metadata.deletionTimestamp).map(pinnedTo);
@@ -127,7 +127,7 @@ async function experiment(bench: Bench): Promise<void> {
     return pods.until(`the agent of ${next} to be gone`, runsOn(workers), 90);
   });
   bench.claim("the agent left with its node and was not replaced", nodesOf(shrunk), [...workers].sort());
-  bench.claim("the most agents that any node ever had", mostPerNode(pods), atMost(1));
+  bench.claim("the most agents that any node had at once", mostPerNode(pods), atMost(1));
 }
 
 /** A node without a pod network is NotReady; a network agent must run there anyway, or it would never become Ready. */
@@ -156,7 +156,7 @@ async function notReady(bench: Bench, worker: string): Promise<void> {
   const agents = await bench.api.list("Pod", { namespace: bench.namespace, labels: "app=agent" });
   const agent = agents.find((p) => p.spec.nodeName === worker);
   bench.claim(
-    "the agent that was there stays, and keeps running",
+    "the agent that was already there stays, and keeps running",
     [agent?.status.phase, agent?.metadata.deletionTimestamp ?? null],
     ["Running", null],
   );
@@ -209,7 +209,7 @@ export default {
   title: "DaemonSet: one pod per node",
   part: "IV · Workloads",
   hypothesis:
-    "A DaemonSet counts nodes, not replicas: exactly one pod on each node that it may use. A node that joins gets one, a node that leaves takes its pod with it, and even a node that is not ready is served.",
+    "A DaemonSet counts nodes, not replicas: exactly one pod on each node that it may use. A node that joins gets one, a node that leaves takes its pod with it, and even a node that is not ready is covered.",
   needs: ["nodes", "stack", "two-workers"],
   limit: 900,
   experiment,

@@ -58,7 +58,7 @@ const rising = such<number[]>(
   (list) => list.every((n, i) => i === 0 || n > list[i - 1]!) && list.at(-1) === 3 && list.length > 1,
 );
 
-/** What `kubectl rollout undo` does: template (without its hash) and cause of an old ReplicaSet return to the Deployment. */
+/** Like `kubectl rollout undo`: restores an old ReplicaSet's template (without its hash) and change cause. */
 async function undo(bench: Bench, to: ReplicaSet): Promise<void> {
   const web = await bench.api.get("Deployment", "web", bench.namespace);
   const template = structuredClone(to.spec.template!);
@@ -115,7 +115,7 @@ async function experiment(bench: Bench): Promise<void> {
       ...container(newImage),
     });
   });
-  await bench.observe("the rollout, state by state", () => deployments.until("the rollout to end", rolledOut, 90));
+  await bench.observe("the rollout, state by state", () => deployments.until("the rollout to finish", rolledOut, 90));
   const second = set(newImage);
   const seen = traced(pods, started);
   bench.keep("rollout", seen);
@@ -153,7 +153,9 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("scaling does not create a revision", [sets.items.length, revisionOf(set(newImage))], [2, "2"]);
 
   await bench.disturb("roll back to revision 1", () => undo(bench, set(oldImage)));
-  await bench.observe("the old ReplicaSet comes back", () => deployments.until("the rollback to end", rolledOut, 90));
+  await bench.observe("the old ReplicaSet comes back", () =>
+    deployments.until("the rollback to finish", rolledOut, 90),
+  );
   const back = set(oldImage);
   bench.claim(
     "it is the same ReplicaSet, found by its hash",
@@ -186,7 +188,7 @@ async function experiment(bench: Bench): Promise<void> {
     ),
   );
   bench.claim("the reason is the deadline", conditionOf(stuck[0]!, "Progressing")?.reason, "ProgressDeadlineExceeded");
-  // It counts from the last progress, the creation of the last new pod, which is a little after the change.
+  // The deadline counts from the last progress: the creation of the last new pod, a little after the change.
   bench.claim(
     "seconds from the change until that was reported (progressDeadlineSeconds: 6)",
     deployments.history.find((m) => m.at >= stuckAt && conditionOf(m.object, "Progressing")?.status === "False")!.at -
@@ -211,8 +213,8 @@ async function experiment(bench: Bench): Promise<void> {
     await bench.api.patch("Deployment", "web", bench.namespace, { spec: { revisionHistoryLimit: 1 } });
   });
   await bench.observe("the Deployment recovers", async () => {
-    await deployments.until("the rollback to end", rolledOut, 60);
-    await sets.until("old ReplicaSets beyond the limit to go", (items) => items.length === 2, 30);
+    await deployments.until("the rollback to finish", rolledOut, 60);
+    await sets.until("old ReplicaSets beyond the limit to be deleted", (items) => items.length === 2, 30);
   });
   bench.claim(
     "progress is reported again",

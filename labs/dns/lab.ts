@@ -9,7 +9,7 @@ import { isReady } from "../framework/states";
 async function experiment(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
   const pods = await bench.watch("Pod");
-  await bench.baseline("two Services, and pods to ask from", async () => {
+  await bench.baseline("two Services, and pods to query from", async () => {
     await bench.apply("names.yaml");
     await pods.until("four Ready pods", (items) => items.length === 4 && items.every(isReady), 60);
   });
@@ -17,14 +17,14 @@ async function experiment(bench: Bench): Promise<void> {
   const domain = "svc.cluster.local";
   const plain = (await api.get("Service", "plain", namespace)).spec.clusterIP!;
   const servers = pods.items.filter((p) => p.metadata.labels?.["app"] === "named").map((p) => p.status.podIP!);
-  const ask = async (name: string, type = "a"): Promise<{ code: number; text: string; addresses: string[] }> => {
-    const { code, stdout, stderr } = await api.exec("asker", namespace, ["nslookup", `-type=${type}`, name]);
-    return { code, text: stdout + stderr, addresses: addressesIn(stdout) };
+  const ask = async (name: string, type = "a"): Promise<{ exitCode: number; text: string; addresses: string[] }> => {
+    const { exitCode, stdout, stderr } = await api.exec("asker", namespace, ["nslookup", `-type=${type}`, name]);
+    return { exitCode, text: stdout + stderr, addresses: addressesIn(stdout) };
   };
   const found = async (name: string): Promise<string[]> => (await ask(name)).addresses;
 
   const conf = await bench.observe("the pod's resolv.conf", () => bench.exec("asker", "cat", "/etc/resolv.conf"));
-  bench.claim("it asks the Service kube-dns", conf, contains(`nameserver ${dns}`));
+  bench.claim("it queries the Service kube-dns", conf, contains(`nameserver ${dns}`));
   bench.claim(
     "it searches its own namespace first",
     conf,
@@ -34,7 +34,7 @@ async function experiment(bench: Bench): Promise<void> {
 
   await bench.observe("Services by their full names", async () => {
     await bench.until(
-      "CoreDNS to know the Service",
+      "CoreDNS to learn of the Service",
       () => found(`plain.${namespace}.${domain}`),
       (list) => list.length > 0,
       30,
@@ -80,7 +80,7 @@ async function experiment(bench: Bench): Promise<void> {
   });
 
   await bench.observe("what the search list costs", async () => {
-    // Both names are the same Service; only the second is complete. Four dots are fewer than ndots, so the first is
+    // Both names mean the same Service; only the second is complete. Four dots are fewer than ndots, so the first is
     // tried in every search domain before it is tried as it stands.
     const name = `plain.${namespace}.${domain}`;
     const inVain = async (host: string): Promise<number> => {
@@ -99,7 +99,7 @@ async function experiment(bench: Bench): Promise<void> {
     const outside = await ask("kubernetes.io.");
     const verdict = outside.addresses.length
       ? "answered"
-      : (/NXDOMAIN|REFUSED|SERVFAIL|No answer/i.exec(outside.text)?.[0] ?? "no answer");
+      : (/NXDOMAIN|REFUSED|SERVFAIL|No answer/i.exec(outside.text)?.[0] ?? "no response");
     bench.keep("an outside name", { verdict, seconds: (Date.now() - start) / 1000 });
     bench.claim(
       "an outside name is answered or refused promptly, not forwarded in a loop (seconds)",
@@ -112,7 +112,7 @@ async function experiment(bench: Bench): Promise<void> {
   });
 
   const own = await bench.observe("dnsPolicy: Default", () => bench.exec("as-the-node", "cat", "/etc/resolv.conf"));
-  bench.claim("the pod asks the node's servers, not the cluster's", own, lacks(dns));
+  bench.claim("the pod queries the node's servers, not the cluster's", own, lacks(dns));
 
   const moved = await bench.disturb("a server is deleted", async () => {
     const victim = pods.items.find((p) => p.metadata.labels?.["app"] === "named")!;
@@ -141,13 +141,17 @@ async function experiment(bench: Bench): Promise<void> {
   bench.claim("within the records' time to live, 30 s (seconds)", Math.round(bench.timeline.now() - asked), atMost(35));
 }
 
-/** How many NXDOMAIN answers CoreDNS has given, by its own count. */
+/** How many NXDOMAIN responses CoreDNS has sent, by its own count. */
 async function nxdomains(api: Api): Promise<number> {
   const pods = await api.list("Pod", { namespace: "kube-system", labels: "k8s-app=kube-dns" });
   const counts = pods.map(async ({ metadata }) => {
-    const answer = await api.request("GET", `/api/v1/namespaces/kube-system/pods/${metadata.name}:9153/proxy/metrics`);
-    if (answer.status !== 200) throw new Error(`the metrics of ${metadata.name}: ${answer.status} ${answer.text}`);
-    const lines = answer.text.matchAll(/^coredns_dns_responses_total\{[^}]*rcode="NXDOMAIN"[^}]*\} (\S+)$/gm);
+    const response = await api.request(
+      "GET",
+      `/api/v1/namespaces/kube-system/pods/${metadata.name}:9153/proxy/metrics`,
+    );
+    if (response.status !== 200)
+      throw new Error(`the metrics of ${metadata.name}: ${response.status} ${response.text}`);
+    const lines = response.text.matchAll(/^coredns_dns_responses_total\{[^}]*rcode="NXDOMAIN"[^}]*\} (\S+)$/gm);
     return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
   });
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
@@ -158,6 +162,6 @@ export default {
   title: "DNS: how a name becomes an address",
   part: "I–III · The cluster by hand",
   hypothesis:
-    "A pod asks one address for every name, and completes short names by itself. CoreDNS answers for the cluster from what the API knows at that moment, and forwards all other names.",
+    "A pod queries one address for every name, and completes short names by itself. CoreDNS answers for the cluster from what the API knows at that moment, and forwards all other names.",
   experiment,
 } satisfies Lab;

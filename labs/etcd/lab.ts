@@ -118,7 +118,7 @@ async function loss(bench: Bench, statuses: readonly EndpointStatus[]): Promise<
   const others = nodes.controllers.filter((name) => name !== etcd.member);
   const write = async (): Promise<boolean> => {
     const probe = etcdctl("--command-timeout=3s put /lab/quorum probe");
-    return (await nodes.run(etcd.member, `${probe} && ${etcdctl("del /lab/quorum")}`)).code === 0;
+    return (await nodes.run(etcd.member, `${probe} && ${etcdctl("del /lab/quorum")}`)).exitCode === 0;
   };
   const stop = (name: string) =>
     bench.onNode(name, `etcd on ${name}`, { change: "systemctl stop etcd", undo: "systemctl start etcd" });

@@ -106,7 +106,7 @@ async function experiment(bench: Bench): Promise<void> {
   );
   await bench.observe("its pods follow", empty);
 
-  await bench.disturb("an object is created whose owner does not exist", () =>
+  await bench.disturb("an object whose owner does not exist is created", () =>
     bench.create({
       apiVersion: "v1",
       kind: "ConfigMap",

@@ -218,7 +218,7 @@ export class Api {
     namespace: string,
     command: readonly string[],
     options: { container?: string; timeoutSeconds?: number } = {},
-  ): Promise<{ code: number; stdout: string; stderr: string }> {
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
     const out = collector();
     const err = collector();
     const container = options.container ?? (await this.get("Pod", pod, namespace)).spec.containers[0]!.name;
@@ -245,7 +245,7 @@ export class Api {
         );
     });
     const cause = status.details?.causes?.find((c) => c.reason === "ExitCode")?.message;
-    return { code: status.status === "Success" ? 0 : Number(cause ?? -1), stdout: out.text(), stderr: err.text() };
+    return { exitCode: status.status === "Success" ? 0 : Number(cause ?? -1), stdout: out.text(), stderr: err.text() };
   }
 
   private async open(

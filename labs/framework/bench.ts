@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Where, WriteOptions } from "./api";
 import type { Cluster } from "./cluster";
-import { command, type CommandResult } from "./command";
+import { type Result, tryRun } from "../../lib/run";
 import type { Etcd } from "./etcd";
 import { type Claim, judge, type Prediction } from "./expectation";
 import type { Journal } from "./journal";
@@ -62,7 +62,7 @@ export class Bench {
     return this.step("observe", title, run);
   }
 
-  /** A claim of the article: predicted value beside observed value. One that does not hold does not end the lab. */
+  /** Judges a claim of the article by its predicted and observed value. The lab goes on even if it does not hold. */
   claim<T>(text: string, observed: T, predicted: NoInfer<Prediction<T>>): boolean {
     const claim = judge(text, observed, predicted);
     this.claims.push(claim);
@@ -131,17 +131,19 @@ export class Bench {
 
   /** Standard output of a command in a pod of the lab. @throws Error if it exits non-zero. */
   async exec(pod: string, ...command: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
-    if (code !== 0) throw new Error(`"${command.join(" ")}" in pod ${pod} exited with ${code}: ${stderr || stdout}`);
+    const { exitCode, stdout, stderr } = await this.api.exec(pod, this.namespace, command);
+    if (exitCode !== 0)
+      throw new Error(`"${command.join(" ")}" in pod ${pod} exited with ${exitCode}: ${stderr || stdout}`);
     return stdout;
   }
 
   /** Runs kubectl as a reader would, in the lab's namespace; undefined if this machine does not have it. */
-  async kubectl(...args: readonly string[]): Promise<CommandResult | undefined> {
+  async kubectl(...args: readonly string[]): Promise<Result | undefined> {
     this.signal.throwIfAborted();
     if (!this.cluster.kubectl) return undefined;
     const { path, kubeconfig } = this.cluster.kubectl;
-    return command(path, ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args], { signal: this.signal });
+    const all = ["--kubeconfig", kubeconfig, "--namespace", this.namespace, ...args];
+    return tryRun(path, all, { signal: this.signal, timeoutSeconds: 30 });
   }
 
   // Changes outside the namespace. How to undo each one is recorded first.
@@ -152,14 +154,14 @@ export class Bench {
     await this.nodes.output(node, how.change, { timeoutSeconds: 60 });
   }
 
-  /** Changes the stack's configuration and applies it (`pulumi up`); at the end the stack's own values return. */
+  /** Changes the stack's configuration and applies it (`pulumi up`); at the end the stack's own values are restored. */
   async setStack(title: string, config: Readonly<Record<string, unknown>>): Promise<void> {
     const back = Object.fromEntries(Object.keys(config).map((key) => [key, null]));
     this.journal.add({ kind: "stack", title, config: back });
     await this.cluster.stack!.set(config);
   }
 
-  /** Undoes the newest of these changes now, if what follows is part of the experiment. */
+  /** Undoes the newest of these changes now, for experiments that go on afterwards. */
   async takeBack(): Promise<void> {
     await undoNewest(this.cluster, this.journal);
   }
@@ -167,7 +169,7 @@ export class Bench {
   private async step<T>(phase: Phase, title: string, run: () => Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
     const value = await this.progress.step(phase, title, () => this.timeline.step(phase, title, run));
-    // The claims that follow must read the current state; if the API does not answer, that is the experiment.
+    // The claims that follow must read the current state. If the API is down, that is part of the experiment.
     await Promise.allSettled(this.watches.map((watch) => watch.catchUp()));
     return value;
   }

@@ -1,4 +1,4 @@
-/** What labs may use of a cluster: always the API, and its machines and configuration if a stack is given. */
+/** What labs can use of a cluster: always the API; its machines and its stack's configuration if they are known. */
 import { Api } from "./api";
 import { Etcd } from "./etcd";
 import { Nodes } from "./nodes";
@@ -6,7 +6,7 @@ import { isWorker } from "./states";
 
 /** The stack's own configuration, changed as its user would change it: a config value and `pulumi up`. */
 export interface StackControl {
-  /** Sets config keys of the project (undefined means back to the stack's own value) and applies them. */
+  /** Sets config keys of the project (undefined restores the stack's own value) and applies them. */
   set(config: Readonly<Record<string, unknown>>): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Api } from "./api";
 import type { Cluster, StackControl } from "./cluster";
-import { command } from "./command";
+import { tryRun } from "../../lib/run";
 import { Etcd } from "./etcd";
 import { Nodes } from "./nodes";
 
@@ -14,11 +14,11 @@ export interface Connection {
   readonly sshConfig?: string | undefined;
 }
 
-/** @throws Error if the API server does not answer. */
+/** @throws Error if the API server does not respond. */
 export async function connect({ kubeconfig, stack, sshConfig }: Connection): Promise<Cluster> {
   const api = Api.fromFile(kubeconfig);
   await api.request("GET", "/readyz").catch((error: unknown) => {
-    throw new Error(`the cluster of ${kubeconfig} does not answer: ${(error as Error).message}`);
+    throw new Error(`the API server in ${kubeconfig} does not respond: ${(error as Error).message}`);
   });
   const nodes = Nodes.of(sshConfig);
   const controller = nodes?.controllers[0];
@@ -35,11 +35,11 @@ export async function connect({ kubeconfig, stack, sshConfig }: Connection): Pro
   };
 }
 
-/** kubectl from the variable KUBECTL, from bin/ beside the kubeconfig (where `make up` puts it), or from the PATH. */
+/** kubectl from the variable KUBECTL, from bin/ next to the kubeconfig (where `make up` puts it), or from the PATH. */
 async function findKubectl(dir: string): Promise<string | undefined> {
   const named = process.env["KUBECTL"];
   for (const path of [...(named ? [named] : []), join(dir, "bin", "kubectl"), "kubectl"])
-    if ((await command(path, ["version", "--client"])).code === 0) return path;
+    if ((await tryRun(path, ["version", "--client"], { timeoutSeconds: 30 })).exitCode === 0) return path;
   return undefined;
 }
 
@@ -54,10 +54,10 @@ const stackControl = (stack: string, dir: string): StackControl => ({
   set: async (config) => {
     const log = join(dir, "labs-up.log");
     const args = [commandLine, "up", "--stack", stack, "--values", JSON.stringify(config)];
-    const { code, stdout, stderr } = await command("tsx", args, { timeoutSeconds: 900, detached: true });
-    await writeFile(log, stdout + stderr, { mode: 0o600 });
-    if (code !== 0) {
-      const tail = (stdout + stderr).trim().split("\n").slice(-12).join("\n");
+    const { exitCode, all } = await tryRun("tsx", args, { timeoutSeconds: 900, detached: true });
+    await writeFile(log, all, { mode: 0o600 });
+    if (exitCode !== 0) {
+      const tail = all.trim().split("\n").slice(-12).join("\n");
       throw new Error(
         `stack ${stack} could not be updated with ${JSON.stringify(config)} (full output in ${log}):\n${tail}`,
       );

@@ -1,4 +1,4 @@
-/** etcd, queried on its own machine with its own certificates. Read-only: writes go through the API. */
+/** etcd, queried on its own machine with its own certificates. The class `Etcd` only reads. */
 import { quote } from "../../lib/quote";
 import type { Nodes } from "./nodes";
 
@@ -8,13 +8,13 @@ const files = "--cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/e
 export const etcdctl = (arguments_: string, endpoint = "https://127.0.0.1:2379"): string =>
   `etcdctl --endpoints=${endpoint} ${files} ${arguments_}`;
 
-/** A value in etcd, with the revisions that etcd keeps of it. */
+/** A value in etcd, with the revisions that etcd records for it. */
 export interface EtcdEntry {
   readonly key: string;
   readonly value: Buffer;
   readonly createRevision: number;
   readonly modRevision: number;
-  /** How often the key has been written since it was created. */
+  /** How many times the key has been written, including its creation. */
   readonly version: number;
 }
 

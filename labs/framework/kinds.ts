@@ -49,7 +49,7 @@ export const kinds = {
 export type Kind = keyof typeof kinds;
 type Kinds = { [K in Kind]: NonNullable<(typeof kinds)[K]["shape"]> };
 
-/** A typing of the client as JSON carries it: dates are strings. */
+/** One of the client's types as it appears in JSON: dates are strings. */
 export type Wire<T> = T extends Date
   ? string
   : T extends readonly (infer U)[]

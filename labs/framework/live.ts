@@ -31,7 +31,7 @@ export class Live<K extends Kind> {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Starts watching; once this resolves, the existing objects are there. */
+  /** Starts watching; once this resolves, the existing objects have been read. */
   static async start<K extends Kind>(
     api: Api,
     kind: K,
@@ -58,7 +58,7 @@ export class Live<K extends Kind> {
   }
 
   /**
-   * @returns the objects once they are as wanted. Anything written before the call is taken into account.
+   * @returns the objects once they are as wanted. Everything that was written before the call is taken into account.
    * @throws WaitError after `within` seconds, with what was last seen.
    */
   async until(
@@ -138,7 +138,7 @@ export class Live<K extends Kind> {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** Follows the stream until the lab ends; a broken stream (such as from an API server that restarts) is resumed. */
+  /** Follows the stream until the lab ends; a stream that breaks (because an API server restarts, say) is resumed. */
   private async follow(from: string): Promise<void> {
     let version: string | undefined = from;
     while (!this.signal.aborted) {

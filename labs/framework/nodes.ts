@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
-import { command, type CommandResult } from "./command";
+import { type Result, tryRun } from "../../lib/run";
 
 /** Access to the machines of a stack. */
 export class Nodes {
@@ -29,22 +29,20 @@ export class Nodes {
   }
 
   /** Runs a shell command as root; a non-zero exit code is a result. No command line shows `input`: it may be secret. */
-  async run(
-    node: string,
-    script: string,
-    options: { input?: string; timeoutSeconds?: number } = {},
-  ): Promise<CommandResult> {
+  async run(node: string, script: string, options: { input?: string; timeoutSeconds?: number } = {}): Promise<Result> {
     const input =
       options.input === undefined ? script : `(${script}\n) <<'END_OF_INPUT'\n${options.input}\nEND_OF_INPUT\n`;
     const { timeoutSeconds = 30 } = options;
-    // Detached from Ctrl-C: a change must not be interrupted halfway, and its undo even less.
-    const result = await command("ssh", [...this.options(), node, "sudo -n bash -s"], {
+    // Detached from Ctrl-C: neither a change nor its undo may be interrupted halfway.
+    const result = await tryRun("ssh", [...this.options(), node, "sudo -n bash -s"], {
       input,
       timeoutSeconds,
       detached: true,
     });
-    if (result.code === 255 || result.code === -1)
-      throw new Error(`ssh ${node}: ${result.stderr.trim() || "no response"}`);
+    if (result.exitCode === 255 || result.incomplete !== undefined)
+      throw new Error(
+        `ssh ${node}: ${[result.stderr.trim(), result.incomplete].filter(Boolean).join("; ") || "no response"}`,
+      );
     return result;
   }
 
@@ -54,10 +52,10 @@ export class Nodes {
     script: string,
     options: { input?: string; timeoutSeconds?: number } = {},
   ): Promise<string> {
-    const { code, stdout, stderr } = await this.run(node, script, options);
-    if (code !== 0)
+    const { exitCode, stdout, stderr } = await this.run(node, script, options);
+    if (exitCode !== 0)
       throw new Error(
-        `"${script.split("\n")[0]}" on ${node} exited with ${code}: ${(stderr || stdout).trim().slice(-400)}`,
+        `"${script.split("\n")[0]}" on ${node} exited with ${exitCode}: ${(stderr || stdout).trim().slice(-400)}`,
       );
     return stdout;
   }
@@ -74,7 +72,7 @@ export class Nodes {
 
   /** Closes the shared connections. */
   async close(): Promise<void> {
-    for (const name of this.names) await command("ssh", [...this.options(), "-O", "exit", name]);
+    for (const name of this.names) await tryRun("ssh", [...this.options(), "-O", "exit", name], { timeoutSeconds: 30 });
     rmSync(this.sockets, { recursive: true, force: true });
   }
 

@@ -124,7 +124,7 @@ async function restore(
   // Whatever cannot be undone stays in the journal for the next run; the rest is cleaned up anyway.
   const notUndone = await undoAll(cluster, journal, (text) => progress.note(text)).catch((error: unknown) => error);
   await until(
-    "the API server to answer",
+    "the API server to respond",
     () => sweep(cluster.api, lab.name),
     () => true,
     { within: 120, every: 1000 },

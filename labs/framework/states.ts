@@ -21,7 +21,7 @@ export function conditionOf(
 /** Whether a pod is Ready and not being deleted. */
 export const isReady = (pod: Of<"Pod">): boolean => has(pod, "Ready") && !pod.metadata.deletionTimestamp;
 
-/** Label, and key of the taint, of the control-plane nodes. */
+/** Label of the control-plane nodes, and key of their taint. */
 export const controlPlane = "node-role.kubernetes.io/control-plane";
 export const isWorker = (node: Of<"Node">): boolean => !(controlPlane in (node.metadata.labels ?? {}));
 

@@ -27,7 +27,7 @@ export function brief(value: unknown, limit = 400): string {
 
 /**
  * Polls until the value is as wanted. An attempt that throws is reported as what was last seen and does not end the
- * wait, because the wait is often for something to answer again.
+ * wait, because the wait is often for something to respond again.
  * @throws WaitError after `within` seconds.
  */
 export async function until<T>(

@@ -114,7 +114,7 @@ async function experiment(bench: Bench): Promise<void> {
   const next = scheduledFor(fired[0]!);
   await bench.observe("another minute begins while the work is still running", () =>
     jobs.until(
-      "the CronJobs to have dealt with it",
+      "the CronJobs to have reacted",
       (items) =>
         ["allow", "replace"].every((p) => firedBy(p, items).some((j) => scheduledFor(j) > next)) &&
         firedBy("replace", items).length === 1,
@@ -159,7 +159,7 @@ export default {
   title: "Job, CronJob and TTL",
   part: "IV · Workloads",
   hypothesis:
-    "A Job runs until its work is done or it gives up; a CronJob creates one at each minute that its schedule names, and its concurrencyPolicy decides what happens if they overlap; a finished Job with a time to live removes itself.",
+    "A Job runs until its work is done or it gives up; a CronJob creates one at each minute that its schedule matches, and its concurrencyPolicy decides what happens if they overlap; a finished Job with a time to live removes itself.",
   limit: 300,
   experiment,
 } satisfies Lab;

@@ -56,7 +56,7 @@ async function experiment(bench: Bench): Promise<void> {
     const note = `any text: 日本, {}, spaces, and ${"more ".repeat(20)}`;
     await api.patch("Pod", "tool", namespace, { metadata: { annotations: { note } } });
     bench.claim(
-      "an annotation takes any text, even a long one",
+      "an annotation takes any text, even if it is long",
       (await api.get("Pod", "tool", namespace)).metadata.annotations?.["note"],
       note,
     );

@@ -10,7 +10,7 @@ type Resources = Readonly<Record<"requests" | "limits", Readonly<Record<string, 
 
 async function experiment(bench: Bench): Promise<void> {
   const { api, namespace } = bench;
-  /** The pod of the manifest under a name, with one container for each of these sizes. */
+  /** The manifest's pod under another name, with one container for each of these sizes. */
   const pod = (name: string, ...sizes: (Partial<Resources> | undefined)[]): Manifest => {
     const [template] = bench.manifests("pod.yaml");
     const spec = template!["spec"] as { containers: { name: string }[] };
@@ -68,7 +68,7 @@ async function experiment(bench: Bench): Promise<void> {
   const quotas = await bench.watch("ResourceQuota");
   await bench.disturb("a ResourceQuota of three pods is created", async () => {
     await bench.apply("quota.yaml");
-    await quotas.until("the quota to be counted", ([q]) => q?.status.used?.["pods"] === "0", 20);
+    await quotas.until("the quota's usage to be counted", ([q]) => q?.status.used?.["pods"] === "0", 20);
   });
   await bench.observe("three pods fit", async () => {
     for (const name of ["one", "two", "three"]) await api.create(pod(name));

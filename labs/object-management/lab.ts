@@ -44,7 +44,7 @@ async function imperative(bench: Bench): Promise<void> {
     bench.claim("a patch changes what it names and keeps the rest", patched.data, { color: "red", size: "large" });
     const stale = await refusal(api.replace({ ...settings({ color: "blue" }), metadata: made.metadata }));
     bench.claim(
-      "a replacement of something that has changed in the meantime is refused",
+      "replacing an object that has changed in the meantime is refused",
       [stale?.status, stale?.reason],
       [409, "Conflict"],
     );
@@ -125,7 +125,7 @@ async function aFolder(bench: Bench, folder: string): Promise<void> {
     const diff = await kubectl("diff", "-f", shop);
     bench.claim(
       "diff shows that the cluster has drifted from the file (exit code 1)",
-      [diff.code, diff.stdout.split("\n").filter((line) => /^[-+]\s+replicas:/.test(line))],
+      [diff.exitCode, diff.stdout.split("\n").filter((line) => /^[-+]\s+replicas:/.test(line))],
       [1, ["-  replicas: 2", "+  replicas: 1"]],
     );
     await kubectl("apply", "-f", shop);

@@ -1,4 +1,4 @@
-/** A packet's path from pod to pod, and through a Service: every hop is read where it happens. */
+/** A packet's path from pod to pod, and through a Service: each hop is observed where it happens. */
 import type { Bench } from "../framework/bench";
 import { contains, oneOf, otherThan, such } from "../framework/expectation";
 import type { Manifest, Stored } from "../framework/kinds";
@@ -114,7 +114,7 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
   bench.keep("kube-proxy mode", mode);
   bench.claim("they lead to exactly the addresses of the EndpointSlice", written, endpoints(slices.items));
 
-  const answers = await bench.observe("forty connections to the Service", async () =>
+  const responses = await bench.observe("forty connections to the Service", async () =>
     (
       await bench.exec(
         "client",
@@ -127,14 +127,14 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
       .split("\n"),
   );
   const counts = {
-    "server-0": answers.filter((a) => a === "server-0").length,
-    "server-1": answers.filter((a) => a === "server-1").length,
+    "server-0": responses.filter((name) => name === "server-0").length,
+    "server-1": responses.filter((name) => name === "server-1").length,
   };
   bench.claim(
-    "each is answered by one of the two, chosen at random",
+    "each reaches one of the two, chosen at random",
     counts,
     such(
-      "both answer, 40 in total",
+      "both respond, 40 in total",
       (c) => c["server-0"] > 0 && c["server-1"] > 0 && c["server-0"] + c["server-1"] === 40,
     ),
   );
@@ -152,7 +152,7 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     { iptables: other === "iptables", nftables: other === "nftables" },
   );
   bench.claim(
-    "and the Service answers as before",
+    "and the Service responds as before",
     (await wget(`http://${clusterIp}/hostname`)).stdout,
     oneOf("server-0", "server-1"),
   );
@@ -185,13 +185,13 @@ async function throughService(bench: Bench, pods: Live<"Pod">, near: string): Pr
     await wget(`http://${second}/hostname`),
   ]);
   bench.claim("existing rules keep working: the kernel applies them, not kube-proxy", known?.stdout, "server-0");
-  bench.claim("nothing writes rules for the new Service", unknown?.stdout || "no answer", "no answer");
+  bench.claim("nothing writes rules for the new Service", unknown?.stdout || "no response", "no response");
   await bench.disturb("kube-proxy starts", () => bench.takeBack());
   const later = await bench.observe("the new Service", () =>
     bench.until(
-      "it to answer",
+      "it to respond",
       () => wget(`http://${second}/hostname`),
-      (answer) => answer.code === 0,
+      (response) => response.exitCode === 0,
       30,
     ),
   );

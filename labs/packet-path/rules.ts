@@ -3,7 +3,7 @@
 /**
  * Where the rules send a connection to a Service address.
  * @param rules the output of `iptables-save -t nat` or of `nft list table ip kube-proxy`.
- * @returns endpoints as address:port, sorted; empty if no rule knows the Service.
+ * @returns endpoints as address:port, sorted; empty if no rule matches the Service.
  */
 export function endpointsOf(rules: string, clusterIp: string, port: number): string[] {
   const found = rules.includes("-A KUBE-SERVICES")

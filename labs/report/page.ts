@@ -74,7 +74,7 @@ export function page(report: Report): string {
             </table>
           </div>
           ${report.labs.map(labSection)}
-          <footer>Predicted and observed values are in labs.json beside this page.</footer>
+          <footer>Predicted and observed values are in labs.json, next to this page.</footer>
         </main>
       </body>
     </html> `.text;

@@ -15,7 +15,7 @@ import { scoresOf, sumsOf, winners } from "./log";
 type Pod = Stored<"Pod">;
 type PodSpec = Readonly<Record<string, unknown>>;
 
-/** The second scheduler runs beside the first on the control-plane machine, as a transient unit. */
+/** The second scheduler runs alongside the first on the control-plane machine, as a transient unit. */
 const unit = "lab-scheduler";
 const log = `/run/${unit}.log`;
 const config = `/run/${unit}.yaml`;
@@ -54,7 +54,7 @@ async function filtering(bench: Bench, pods: Live<"Pod">, workers: number): Prom
   await bench.disturb("a pod that asks for 64 CPUs", () => bench.apply("huge.yaml"));
   await bench.observe("no node passes the filters", () =>
     pods.until(
-      "the scheduler to say why",
+      "the scheduler to give the reason",
       (items) => conditionOf(items[0] ?? {}, "PodScheduled")?.reason === "Unschedulable",
       30,
     ),
@@ -123,11 +123,11 @@ systemd-run --unit=${unit} --collect --property=StandardOutput=append:${log} --p
   );
   bench.claim("so the pod goes to the less loaded node", spread.node, oneOf(...free));
   bench.claim(
-    "having chosen, the scheduler binds the pod, as its log says",
+    "having chosen a node, the scheduler binds the pod to it, as its log shows",
     /"Attempting to bind pod to node".* node="([^"]+)"/.exec(spread.text)?.[1],
     spread.node,
   );
-  const again = await bench.observe("and places another one", () => place("spread-again", "spread"));
+  const again = await bench.observe("and then another one", () => place("spread-again", "spread"));
   bench.claim(
     "nodes do not take turns: the next pod does not go to the loaded node either",
     again.node,
@@ -170,7 +170,7 @@ async function binding(bench: Bench, pods: Live<"Pod">, worker: string): Promise
     pods.until("the pod to be Ready", (items) => items.some((p) => p.metadata.name === "unheard" && isReady(p)), 30),
   );
   const pod = running.find((p) => p.metadata.name === "unheard")!;
-  bench.claim("it runs where the Binding said", pod.spec.nodeName, worker);
+  bench.claim("it runs on the node that the Binding names", pod.spec.nodeName, worker);
   bench.claim("PodScheduled is True", conditionOf(pod, "PodScheduled")?.status, "True");
   await bench.api.delete("Pod", "unheard", bench.namespace);
 }
@@ -218,7 +218,7 @@ async function gates(bench: Bench, pods: Live<"Pod">): Promise<void> {
   await bench.api.delete("Pod", "gated", bench.namespace);
 }
 
-/** If nothing is free, a pod of higher priority takes the place of lower ones. */
+/** If nothing is free, a pod of high priority takes the place of pods of low priority. */
 async function preemption(bench: Bench, pods: Live<"Pod">, worker: string): Promise<void> {
   await bench.baseline(`${worker} is full of pods of low priority`, async () => {
     await pods.until("the earlier pods to be gone", (items) => items.length === 0, 30);

@@ -153,7 +153,7 @@ async function experiment(bench: Bench): Promise<void> {
 async function storage(bench: Bench): Promise<void> {
   const { api, namespace, cluster } = bench;
   if (!cluster.nodes)
-    return bench.keep("storage", "skipped: it needs a folder on a machine, and no machine can be reached");
+    return bench.keep("storage", "skipped, because it needs a folder on a machine, and no machine can be reached");
   const node = cluster.nodes.workers[0]!;
   const pods = await bench.watch("Pod", { labels: "app=keeper" });
   const claims = await bench.watch("PersistentVolumeClaim");

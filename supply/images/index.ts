@@ -1,6 +1,6 @@
 /**
  * The image registry of the local cloud: a tree of plain files that any web server can serve, with the images under
- * their upstream names. Images are pulled if their registry can be reached, otherwise built as recipes.ts describes.
+ * their upstream names. Images are pulled if their registry can be reached; otherwise they are built, see recipes.ts.
  */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ export async function ensureImages(names: readonly string[]): Promise<{ registry
   return { registryDir };
 }
 
-/** The cache entry of one image: a registry tree that holds this image alone. */
+/** The cache entry of one image: a registry tree that contains only this image. */
 function ensureImage(name: string): Promise<string> {
   const reference = parseReference(name);
   const recipe = imageRecipe(reference.repository, reference.tag);

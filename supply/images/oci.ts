@@ -81,7 +81,7 @@ export async function writeImage(
   await writeFile(join(directory, "manifests", reference.tag), JSON.stringify(manifest));
 }
 
-/** A blob as manifests refer to it. */
+/** What a manifest says about a blob. */
 interface Blob {
   readonly digest: string;
   readonly size: number;

@@ -17,13 +17,13 @@ export interface ImageRecipe {
   readonly build: (root: string, scratch: string) => Promise<void>;
 }
 
-/** Every image that can be built: by repository, with a tag if the recipe is for that tag alone. */
+/** Every image that can be built, by repository, with a tag if the recipe is only for that tag. */
 export const recipes: Readonly<Record<string, (tag: string) => ImageRecipe>> = {
   pause,
   "coredns/coredns": coredns,
   "e2e-test-images/agnhost": agnhost,
   "library/busybox:1.37": () => busybox("trixie"),
-  // the version that a rollout starts from; its older C library crashes when it looks up a name in DNS
+  // the version that a rollout starts from; its older C library crashes on a DNS lookup
   "library/busybox:1.35": () => busybox("bookworm"),
 };
 

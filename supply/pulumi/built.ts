@@ -84,7 +84,7 @@ function buildPlugin(plugin: Plugin): Promise<string> {
   });
 }
 
-/** All files of a directory except Go tests, with their names, as one text: what a build of it depends on. */
+/** All files of a directory except Go tests, with their names, as one text: everything that its build depends on. */
 function textOf(directory: string): string {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.endsWith("_test.go"))
@@ -94,7 +94,7 @@ function textOf(directory: string): string {
     .join("\n");
 }
 
-/** Writes an executable script of one line, unless it exists already. */
+/** Writes a one-line executable script, unless it is already there. */
 function script(file: string, line: string): void {
   const text = `#!/bin/sh\n${line}\n`;
   if (existsSync(file) && readFileSync(file, "utf8") === text) return;

@@ -43,7 +43,7 @@ export async function ensurePulumi(home: string): Promise<Pulumi> {
   return official ? { binDir: entry, environment: {} } : installBuilt(entry, home);
 }
 
-/** How many minor releases the user's own Pulumi may be older than the SDK. */
+/** How many minor releases the user's own Pulumi may be behind the SDK. */
 const TOLERANCE = 60;
 
 /**

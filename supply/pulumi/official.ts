@@ -20,7 +20,7 @@ export async function downloadPulumi(into: string): Promise<void> {
   const expected = publishedSum(await (await get(sumsUrl)).text(), basename(archiveUrl));
   const got = await sha256Of(archive);
   if (got !== expected) {
-    throw new Error(`${archiveUrl} has the SHA-256 ${got}, but ${expected ?? "none"} is published for it`);
+    throw new Error(`${archiveUrl} has the SHA-256 ${got}, but its origin publishes ${expected ?? "none"}`);
   }
   await run("tar", ["-xzf", archive, "--strip-components=1", "-C", into]);
   await rm(archive);

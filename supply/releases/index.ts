@@ -1,6 +1,6 @@
 /**
  * The release mirror: every file that a cluster downloads, as <directory>/<host>/<path>, with the checksums that its
- * origin publishes. Downloaded and verified if the origin can be reached, otherwise built from source.
+ * origin publishes. Files are downloaded and verified if the origin can be reached, otherwise built from source.
  */
 import { createWriteStream, existsSync } from "node:fs";
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -23,10 +23,10 @@ import { publishedSum } from "./sums";
 /** Path of a URL in a mirror: <host>/<path>. */
 export const mirrorPath = (url: string): string => url.replace(/^https?:\/\//, "");
 
-/** To be increased when archives are packed differently, so that existing ones are built again. */
+/** Increase this when archives are packed differently, so that existing ones are built again. */
 const packing = 2;
 
-/** The version in a release's URL, such as v1.36.3. Every upstream has it as a separate path element. */
+/** The version in a release's URL, such as v1.36.3. All upstream URLs have it as a separate path element. */
 const versionIn = (url: string): string => /\/(v\d+\.\d+\.\d+)\//.exec(url)?.[1] ?? "unknown";
 
 /**
@@ -79,7 +79,7 @@ async function obtain(group: Group, into: string, scratch: string): Promise<void
   }
 }
 
-/** Downloads a file and verifies it by the checksums that its origin publishes. */
+/** Downloads a file and verifies it against the checksums that its origin publishes. */
 async function download({ url, checksum }: Release, into: string): Promise<void> {
   for (const source of [checksum, url]) {
     const target = join(into, mirrorPath(source));

@@ -86,19 +86,19 @@ describe("a network load balancer", () => {
     expect(name).toMatch(/^front-[0-9a-f]+\.elb\.ap-southeast-1\.amazonaws\.com$/);
     await eventually(
       async () => (await world.run(CLIENT, `getent ahostsv4 ${name}`)).stdout.includes(world.address(10)) || undefined,
-      "its name",
+      "its name to resolve",
     );
     expect((await lookup(name)).address).toBe(world.address(10));
   });
 
-  it("balances over the targets that pass their health check", async () => {
+  it("balances across the targets that pass their health check", async () => {
     await Promise.all(ids.map((id) => becomes(id, "healthy")));
-    const answers = new Set<string>();
-    for (let request = 0; request < 6; request++) answers.add(await ask());
-    expect([...answers].sort()).toEqual(["a", "b"]);
+    const responses = new Set<string>();
+    for (let request = 0; request < 6; request++) responses.add(await ask());
+    expect([...responses].sort()).toEqual(["a", "b"]);
   });
 
-  it("is the only client admitted by targets whose group names its group", async () => {
+  it("reaches targets that admit nothing but its security group", async () => {
     expect(await world.opens(CLIENT, world.address(A), 8000)).toBe(false);
     expect(await world.opens(CLIENT, world.address(10), 80)).toBe(true);
     expect(await world.opens(CLIENT, world.address(10), 81)).toBe(false);

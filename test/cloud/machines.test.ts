@@ -34,7 +34,7 @@ const machine = async (): Promise<Machine> =>
   findMachine(await listMachines(world.cloud, await world.docker()), "first", undefined);
 
 describe("a machine", () => {
-  it("boots a whole system in which cloud-init applies the user data", async () => {
+  it("boots a full system in which cloud-init applies the user data", async () => {
     expect((await world.run(HOST, "hostname")).stdout).toBe("first");
     expect((await world.run(HOST, "cat /etc/written-by-user-data")).stdout).toBe("from the user data");
     expect((await world.run(HOST, "cloud-init status --wait | tail -1")).stdout).toContain("done");
@@ -43,7 +43,7 @@ describe("a machine", () => {
     expect((await world.run(HOST, "hostname -I")).stdout).toBe(world.address(HOST));
   });
 
-  it("admits its key, for a user with sudo, and rejects another", async () => {
+  it("accepts its key, for a user with sudo, and rejects any other", async () => {
     expect((await world.run(HOST, "whoami; sudo -n whoami")).stdout).toBe("admin\nroot");
     await expect(world.run(HOST, "true", newKey().private)).rejects.toThrow(/authentication methods failed/);
   });
@@ -61,7 +61,7 @@ describe("a machine", () => {
     expect(after.split("\n").slice(1)).toEqual(["kept", "kept"]);
   });
 
-  it("reboots exactly once when the API is asked to", async () => {
+  it("reboots exactly once when the API requests it", async () => {
     const before = await bootId();
     await world.ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
     await world.reachable(HOST);
@@ -71,7 +71,7 @@ describe("a machine", () => {
     expect(await bootId()).toBe(after);
   });
 
-  it("reboots when its root asks it to", async () => {
+  it("reboots when root on the machine requests it", async () => {
     const before = await bootId();
     await world.run(HOST, "sudo systemctl reboot").catch(() => undefined);
     await eventually(
@@ -85,7 +85,7 @@ describe("a machine", () => {
     expect(await world.state(id)).toBe("running");
   });
 
-  it("is stopped in the API as well when its root shuts it down", async () => {
+  it("is stopped in the API as well when root on the machine shuts it down", async () => {
     await world.run(HOST, "sudo systemctl poweroff").catch(() => undefined);
     await eventually(
       async () => ((await world.state(id)) === "stopped" ? true : undefined),

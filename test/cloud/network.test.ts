@@ -46,7 +46,7 @@ afterAll(() => world?.down());
 describe("security groups", () => {
   const b = (): string => world.address(B);
 
-  it("keep a port closed to machines and to the gateway if no rule opens it", async () => {
+  it("keep a port closed to machines and to the gateway unless a rule opens it", async () => {
     expect(await world.opens(A, b(), 8000)).toBe(false);
     expect(await world.opensFromGateway(B, 8000)).toBe(false);
     expect(await world.opensFromGateway(B, 22)).toBe(true);
@@ -105,7 +105,7 @@ describe("security groups", () => {
     await world.serve(B, 8000, "b");
   });
 
-  it("limit egress to what its rules name and to the resolver", async () => {
+  it("limit egress to what their rules allow and to the resolver", async () => {
     const quiet = await world.group("quiet");
     await world.onlyEgress(quiet, {
       IpProtocol: "tcp",
@@ -143,7 +143,7 @@ describe("security groups", () => {
       A,
       `sudo systemd-run --quiet --unit talk sh -c '(while echo x; do sleep 0.1; done) | nc ${b()} 9000'`,
     );
-    await eventually(async () => (await heard()) > 10 || undefined, "the connection to carry something");
+    await eventually(async () => (await heard()) > 10 || undefined, "the connection to carry data");
 
     await faults.partition(await a());
     expect(await world.opens(A, b(), 8000)).toBe(false);

@@ -1,4 +1,4 @@
-/** A cloud whose processes are killed: what it recovers, what it refuses, and that it leaves nothing behind. */
+/** A cloud whose processes are killed: what it recovers, what it rejects, and that it leaves nothing behind. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";

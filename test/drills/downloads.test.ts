@@ -15,7 +15,7 @@ const transfers = new Map<string, number>();
 
 const neverRight: Fault = (path) => (path.endsWith("/kube-apiserver") ? "corrupted" : undefined);
 
-/** The real mirror, behind a line that does harm. */
+/** The real mirror, behind a connection that damages transfers. */
 const line = createServer((asked, answer) => {
   if (!asked.socket.remoteAddress?.includes(`${network}.`)) answer.destroy();
   else pass(asked, answer);
@@ -49,7 +49,7 @@ function pass(asked: IncomingMessage, answer: ServerResponse): void {
 beforeAll(async () => {
   line.listen(mirrorPort);
   await once(line, "listening");
-  // downloads begin with the machines, so the harm begins there too
+  // downloads begin with the machines, so the damage begins there too
   fault = neverRight;
 });
 
@@ -64,11 +64,14 @@ const cluster = clusterFor("downloads", needs);
 
 beforeEach(() => transfers.clear());
 
-it("refuses by name a file whose SHA-256 never matches, and does not run it", async () => {
+it("rejects by name a file whose SHA-256 never matches, and does not run it", async () => {
   const { all: output } = await cluster.tryMake`up STAGE=control-plane`;
   expect(output).toMatch(/kube-apiserver: downloaded three times, never with the published SHA-256 [0-9a-f]{64}/);
   expect((await cluster.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
-  record("kube-apiserver corrupted in every download", "refused by its SHA-256, `make up` says so and goes on later");
+  record(
+    "kube-apiserver corrupted in every download",
+    "rejected by its SHA-256; `make up` reports it and continues when run again",
+  );
 });
 
 it("downloads again, in the next `make up`, what was cut or corrupted once", async () => {
@@ -92,7 +95,7 @@ it("downloads again, in the next `make up`, what was cut or corrupted once", asy
     expect(count(name), `${name} was transferred again`).toBeGreaterThan(1);
   expect(await cluster.script("controller-0", "check-releases.sh")).toMatch(/kube-apiserver: OK/);
   record(
-    "downloads cut and corrupted in their middle",
+    "downloads cut and corrupted halfway",
     [...transfers.values()].reduce((sum, times) => sum + times - 1, 0) + " transfers repeated, 2 nodes Ready",
   );
 });

@@ -1,4 +1,4 @@
-/** Changes that roll through a highly available cluster, and every failure of one, with writes in flight. */
+/** Changes that roll through a highly available cluster, and failures that it must survive, with writes in flight. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { healthy, startsOf } from "../support/etcd";
 import { failures } from "../support/failures";
@@ -35,13 +35,13 @@ describe("a change that rolls through three control-plane machines", () => {
     for (const [index, unit] of restarted.entries()) {
       const after = await startsOf(cluster, unit);
       after.forEach((start, machine) => expect(start, unit).not.toBe(before[index]?.[machine]));
-      expect(new Set(after).size, "three restarts at three times").toBe(3);
+      expect(new Set(after).size, "three restarts at three different times").toBe(3);
     }
     await healthy(cluster);
     expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
   });
 
-  it("leaves every machine with the new etcd", async () => {
+  it("leaves the new etcd on every machine", async () => {
     for (const machine of controllers) expect(await cluster.ssh(machine, "etcd --version")).toContain("3.6.16");
   });
 });

@@ -31,8 +31,8 @@ it.each(Array.from({ length: moments }, (_, index) => index + 1))(
     expect(await cluster.strays(), "no orphan").toEqual([]);
     expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
     record(
-      `\`make up\` killed when ${after} of ${whole} resources were made`,
-      `converged in ${seconds} s, 3 machines, 0 changes after`,
+      `\`make up\` killed when ${after} of ${whole} resources had been created`,
+      `converged in ${seconds} s, 3 machines, 0 changes afterwards`,
     );
   },
 );

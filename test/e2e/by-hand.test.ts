@@ -20,7 +20,7 @@ it("starts with empty machines", async () => {
   expect((await cluster.trySsh("controller-0", "command -v containerd etcd kubelet")).exitCode).not.toBe(0);
 });
 
-it("gives a cluster with Ready nodes and working DNS when the transcript is typed over SSH", async () => {
+it("builds a cluster with Ready nodes and working DNS when the transcript is typed over SSH", async () => {
   await cluster.make`by-hand`;
   const text = readFileSync(join(stackDir(stack), "by-hand.md"), "utf8");
   expect(text).not.toMatch(/PRIVATE KEY/);

@@ -22,20 +22,20 @@ describe("three control-plane nodes behind a load balancer", () => {
     expect(new Set(zones.split(" ")).size).toBe(3);
   });
 
-  it("are reached by the load balancer's name", async () => {
+  it("are reached through the load balancer's name", async () => {
     const server = await cluster.kubectl`config view --minify -o jsonpath={.clusters[0].cluster.server}`;
     expect(server).toMatch(/^https:\/\/.*\.elb\..*:6443$/);
     expect(await cluster.kubectl`get --raw /readyz`).toBe("ok");
   });
 });
 
-it("does not notice a second stack that is created, selected and destroyed on the same cloud", async () => {
-  const beside = new TestCluster({ ...at, stack: "test-beside", network: "10.14" }, "local", { workerCount: 1 });
+it("is not affected by a second stack that is created, selected and destroyed on the same cloud", async () => {
+  const second = new TestCluster({ ...at, stack: "test-beside", network: "10.14" }, "local", { workerCount: 1 });
   try {
-    await beside.make`up`;
-    expect((await beside.kubectl`get nodes -o name`).split("\n")).toHaveLength(2);
+    await second.make`up`;
+    expect((await second.kubectl`get nodes -o name`).split("\n")).toHaveLength(2);
     const endpoints: string[] = [];
-    for (const stack of [beside.at.stack, at.stack]) {
+    for (const stack of [second.at.stack, at.stack]) {
       await cluster.pulumi`stack select ${stack}`;
       endpoints.push(await cluster.pulumi`stack output apiEndpoint`);
     }
@@ -44,7 +44,7 @@ it("does not notice a second stack that is created, selected and destroyed on th
     expect(endpoints[1]).toContain("elb.");
     expect(await cluster.make`preview`).toMatch(/Resources:\s+\d+ unchanged/);
   } finally {
-    await beside.destroy();
+    await second.destroy();
   }
   await healthy(cluster);
   expect((await cluster.kubectl`get nodes -o name`).split("\n")).toHaveLength(5);
@@ -73,7 +73,7 @@ describe("while a client writes and reads", () => {
       expect(await cluster.ssh(controller, "pgrep -af kube-apiserver")).toContain("--audit-log-maxage=31");
     expect(report.lost).toEqual([]);
     expect(report.givenUp).toBe(0);
-    expect(new Set(await startsOf(cluster, "kube-apiserver")).size, "three restarts at three times").toBe(3);
+    expect(new Set(await startsOf(cluster, "kube-apiserver")).size, "three restarts at three different times").toBe(3);
   });
 
   it("scales the control plane 3 -> 1 -> 3: members of etcd leave before their machines, and join again", async () => {

@@ -1,4 +1,4 @@
-/** The shape that the series has: controllers at .11 to .13 of one subnet, behind one HAProxy machine. */
+/** The shape of the cluster in the series: controllers at .11 to .13 of one subnet, behind one HAProxy machine. */
 import { expect, it } from "vitest";
 import { healthy } from "../support/etcd";
 import { machineKilled } from "../support/failures";

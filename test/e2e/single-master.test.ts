@@ -46,7 +46,7 @@ async function untilReady(names: readonly string[], seconds = 120): Promise<void
 const unchanged = /(Resources:\s+\d+ unchanged)/;
 
 describe("chapter by chapter", () => {
-  it("recovers, without an orphan, from an engine killed while it creates the network", async () => {
+  it("recovers from an engine killed while it creates the network, and leaves no orphan", async () => {
     await cluster.killAt(cluster.start`up STAGE=machines`, (output) => /aws:ec2:RouteTable \S+ creat/.test(output));
     await cluster.make`up STAGE=machines`;
     expect(await cluster.strays()).toEqual([]);
@@ -74,7 +74,7 @@ describe("chapter by chapter", () => {
     expect(await readyNodes()).toEqual([]);
   });
 
-  it("recovers, without an orphan, from an engine killed in the middle of the rest", async () => {
+  it("recovers from an engine killed in the middle of the rest, and leaves no orphan", async () => {
     await cluster.killAt(cluster.start`up`, (output) =>
       /command:remote:Command (pod-network|dns)@\S+ creating/.test(output),
     );
@@ -85,7 +85,7 @@ describe("chapter by chapter", () => {
 });
 
 describe("the cluster", () => {
-  it("runs the versions that were asked for, and keeps pods off the control plane", async () => {
+  it("runs the requested versions, and keeps pods off the control plane", async () => {
     const nodes = JSON.parse(await cluster.kubectl`get nodes -o json`) as {
       items: {
         metadata: { name: string; labels: Record<string, string> };
@@ -147,9 +147,9 @@ describe("the cluster", () => {
       reject: false,
     });
     try {
-      const name = await eventually("the forwarded port to answer", 20, async () => {
-        const answer = await fetch("http://127.0.0.1:18080/hostname").catch((error: Error) => error);
-        return answer instanceof Error ? { saw: answer.message } : { done: await answer.text() };
+      const name = await eventually("the forwarded port to respond", 20, async () => {
+        const result = await fetch("http://127.0.0.1:18080/hostname").catch((error: Error) => error);
+        return result instanceof Error ? { saw: result.message } : { done: await result.text() };
       });
       expect(name).toBe(pod);
     } finally {
@@ -223,7 +223,7 @@ describe("the cluster", () => {
     cluster.configure({ openNodePorts: true });
     await cluster.make`up`;
     expect(
-      await eventually("the NodePort to answer", 20, async () => {
+      await eventually("the NodePort to respond", 20, async () => {
         const saw = await ask();
         return saw.startsWith("web-") ? { done: saw } : { saw };
       }),
@@ -268,7 +268,7 @@ describe("the experiments", () => {
 });
 
 describe("changes", () => {
-  it("changes nothing and logs in nowhere when `up` and `preview` run again", async () => {
+  it("changes nothing and does not log in anywhere when `up` and `preview` run again", async () => {
     const machines = ["controller-0", "worker-0", "worker-1"];
     await cluster.make`up`;
     const before = await logins(machines);
@@ -308,7 +308,7 @@ describe("changes", () => {
 
   it("has nothing to change after a reboot of every machine and a refresh", async () => {
     for (const machine of ["worker-0", "worker-1", "controller-0"]) await cluster.cloud`reboot ${machine}`;
-    await eventually("the API to answer after the reboot", 120, async () => {
+    await eventually("the API to respond after the reboot", 120, async () => {
       const result = await cluster.tryKubectl`get --raw /readyz --request-timeout=3s`;
       return result.exitCode === 0 ? { done: undefined } : { saw: String(result.all) };
     });

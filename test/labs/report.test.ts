@@ -18,7 +18,7 @@ function chromium(): void {
   }
 }
 
-/** What the browser reports about the page; the script is added for this, the page itself has none. */
+/** What the browser reports about the page, from a script that the test adds; the page itself has none. */
 interface Seen {
   readonly overflow: number;
   readonly requests: string[];
@@ -52,7 +52,7 @@ function open(html: string, width: number, dark: boolean): Seen {
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
-    // A separate profile, and no requests to the browser's maker.
+    // A separate profile, and no requests to the browser's vendor.
     `--user-data-dir=${join(dir, "profile")}`,
     "--no-first-run",
     "--disable-background-networking",

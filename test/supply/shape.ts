@@ -8,7 +8,7 @@ export interface Shape {
   readonly properties?: () => ReadonlyMap<string, Shape>;
 }
 
-/** Properties that Terraform has and npm does not show. */
+/** Properties that Terraform has and the npm packages do not declare. */
 const ownOfTerraform = new Set(["tagsAll", "timeouts"]);
 
 /** The differences between two descriptions, each with the path of its property. `any` matches everything. */

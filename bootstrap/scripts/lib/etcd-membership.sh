@@ -4,12 +4,13 @@
 #   what the others report                                           this machine
 #   ---------------------------------------------------------------  ----------------------------------------------------
 #   a quorum that does not list this machine                         joins as a learner
-#   a quorum that lists its former member, or an unfinished join     the old entry is removed, then it joins as a learner
-#   a quorum of a new cluster that waits for it to start             starts as that member of the new cluster
+#   a quorum that lists it as added later, or started before         the old entry is removed, then it joins as a learner
+#   a quorum that lists it as an initial member, never started       starts as that member
 #   all other machines are empty too, or waiting for this one        forms the new cluster together with them
 #   anything else                                                    refuses: a new cluster could hide data that others have
 #
-# Input: NODE_NAME, PRIVATE_IP, CONTROLLERS (lines of "name address").
+# Input: NODE_NAME, PRIVATE_IP, CONTROLLERS (lines of "name address"). Output: BEGIN, set by `decide`.
+# shellcheck disable=SC2034 # the step etcd reads it
 
 readonly PEER_URL=https://$PRIVATE_IP:2380
 mapfile -t others < <(other_controllers)
@@ -40,6 +41,7 @@ new_cluster() {
 # join_cluster: this machine becomes a learner of the running cluster. etcd allows one at a time, so the others wait.
 join_cluster() {
   local list
+  # shellcheck disable=SC2317 # wait_for calls it
   add() { others_do member add "$NODE_NAME" --learner --peer-urls "$PEER_URL"; }
   wait_for 120 "the cluster has added this machine as a learner" add
   list=$(members)
@@ -75,14 +77,14 @@ own_member_waits() {
 quorum_decides() {
   local line
   line=$(own_line "$1")
-  BEGIN=join
+  BEGIN="join"
   [ -n "$line" ] || return 0
   if [ "$(field 2 <<<"$line")" = unstarted ] || [ "$(field 6 <<<"$line")" = true ] || [ -n "$(field 5 <<<"$line")" ]; then
     # added and never started, or a member whose machine was replaced
     say "removing the former member of this machine: $line"
     wait_for 30 "the former member is removed" others_do member remove "$(field 1 <<<"$line")"
   else
-    BEGIN=new
+    BEGIN="new"
   fi
 }
 
@@ -118,7 +120,7 @@ decide() {
     fi
     survey
     if [ "$EMPTY" = ${#others[@]} ]; then
-      BEGIN=new
+      BEGIN="new"
       return
     fi
     # a quorum may come back after an election or a reboot, so wait for it, but not for ever

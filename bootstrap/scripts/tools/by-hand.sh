@@ -12,7 +12,7 @@ key() { # key NAME: a P-256 key
 }
 authority() { # authority NAME: a self-signed CA
   key "$1"
-  openssl req -x509 -new -key "pki/$1/key" -subj "/CN=$1" -days {{CA_DAYS}} -out "pki/$1/cert" \
+  openssl req -x509 -new -key "pki/$1/key" -subj "/CN=$1" -days "{{CA_DAYS}}" -out "pki/$1/cert" \
     -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign,digitalSignature
 }
 sign() { # sign NAME CA SUBJECT DAYS EXTENSIONS: a certificate signed by that CA
@@ -34,7 +34,7 @@ END
 query() { # query MACHINE KEY: what cloud-init on the machine knows
   ssh -n -F "$SSH_CONFIG" "$1" cloud-init query "$2"
 }
-content() { [ -s "pki/$1" ] && base64 -w0 "pki/$1" || { echo "pki/$1 is missing" >&2; return 1; }; }
+content() { if [ -s "pki/$1" ]; then base64 -w0 "pki/$1"; else echo "pki/$1 is missing" >&2 && return 1; fi; }
 fact() { local text && text=$(content "$2") && printf 'fact %s %s\n' "$1" "$text"; }
 file() { local text && text=$(content "$4") && printf 'file %s %s %s %s\n' "$1" "$2" "$3" "$text"; }
 together() { for job in $(jobs -p); do wait "$job"; done; } # waits for all machines; fails if one of them failed

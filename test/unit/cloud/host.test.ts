@@ -1,4 +1,4 @@
-/** What a cloud changes on its host: addresses, routes, firewall rules, /etc/hosts, and the names it gives. */
+/** What a cloud changes on its host: addresses, routes, firewall rules, /etc/hosts, and the names that it uses. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { withoutEngineRules } from "../../../cloud/container-engine";

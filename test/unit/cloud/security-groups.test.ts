@@ -1,4 +1,4 @@
-/** The nftables ruleset made of a machine's security groups. */
+/** The nftables ruleset generated from a machine's security groups. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Rule, SecurityGroup } from "../../../cloud/hypervisor/model";

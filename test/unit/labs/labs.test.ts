@@ -18,7 +18,7 @@ const manifestsOf = (lab: string): string[] => {
 };
 
 describe("the labs", () => {
-  it("are all listed, once", () => {
+  it("are all listed, each exactly once", () => {
     expect(labs.map((lab) => lab.name).sort()).toEqual(folders.sort());
   });
   it("have names that can be part of a namespace", () => {
@@ -47,7 +47,7 @@ describe.each(labs.map((lab) => [lab.name, lab] as const))("%s", (name) => {
       if (text.includes('"image"')) expect(text).toContain('"imagePullPolicy":"IfNotPresent"');
     }
   });
-  it("mentions in its README only manifests that exist", () => {
+  it("has a README that mentions only existing manifests", () => {
     const text = readFileSync(join(labsDir, name, "README.md"), "utf8");
     for (const [path] of text.matchAll(/labs\/[\w-]+\/manifests\/[\w.-]+\.yaml/g))
       expect(existsSync(join(labsDir, "..", path)), path).toBe(true);

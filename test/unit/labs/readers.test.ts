@@ -81,7 +81,7 @@ I1123 22:00:00.1 1 schedule_one.go:864] "Calculated node's final score for pod" 
 I1123 22:00:00.1 1 schedule_one.go:864] "Calculated node's final score for pod" pod="ns/ab" node="worker-0" score=999
 I1123 22:00:00.1 1 default_binder.go:53] "Attempting to bind pod to node" pod="ns/a" node="worker-1"`;
 
-  it("gives the scores of one pod", () => {
+  it("yields the scores of one pod", () => {
     expect(scoresOf(log, "ns/a")).toEqual({
       final: { "worker-0": 277, "worker-1": 298 },
       byPlugin: { NodeResourcesFit: { "worker-0": 77, "worker-1": 98 } },
@@ -115,7 +115,7 @@ describe("etcd", () => {
   it("shows bytes as a hex dump's right column does", () => {
     expect(printable(Buffer.from([0, 0x41, 0xff, 0x7e, 0x0a]))).toBe(".A.~.");
   });
-  it("forms keys and commands as a reader would type them", () => {
+  it("uses keys and commands as a reader would type them", () => {
     expect(registryKey("secrets", "default", "a")).toBe("/registry/secrets/default/a");
     expect(etcdctl("member list")).toBe(
       "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/etcd-ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem member list",

@@ -75,10 +75,10 @@ describe("the page", () => {
     for (const words of ["✓ passed", "✗ failed", "– skipped", "only a kubeconfig", "1 min 15 s"])
       expect(text).toContain(words);
   });
-  it("shows the predicted value beside the observed one", () => {
+  it("shows the predicted value next to the observed one", () => {
     expect(text).toMatch(/<code>≤ 1<\/code>[\s\S]{0,80}<code>2<\/code>/);
   });
-  it("shows objects only as long as they were watched, which is until the restore", () => {
+  it("shows objects only while they were watched, that is, until the restore", () => {
     const restored = lab("four", {
       steps: [
         { phase: "disturb", title: "add", at: 1, seconds: 2, ok: true },

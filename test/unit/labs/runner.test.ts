@@ -1,4 +1,4 @@
-/** A lab's run, against an API in memory: claims, undo, interruption, time limit and what is left behind. */
+/** A run of a lab against an in-memory API: claims, undo, interruption, time limit and what is left behind. */
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { changed, Interrupted, runLab } from "../../../labs/framework/runner";
 
 type Stored = Manifest & { spec?: { taints?: { key: string; effect: string }[] }; status?: object };
 
-/** An API of namespaces, nodes and priority classes, in memory. */
+/** An in-memory API with namespaces, nodes and priority classes. */
 class FakeApi {
   readonly objects = new Map<string, Stored>();
   constructor() {
@@ -130,7 +130,7 @@ describe("a lab", () => {
     expect(namespaces(api)).toEqual([]);
   });
 
-  it("is undone when it is interrupted, and says so", async () => {
+  it("is undone when it is interrupted, and gives that as the reason", async () => {
     const { done, interrupt, run } = bench();
     const result = await run(async (b) => {
       await b.onNode("worker-0", "change", { change: "do", undo: "undo" });

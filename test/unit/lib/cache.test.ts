@@ -50,7 +50,7 @@ const thing = (changes: Partial<Recipe> = {}): Recipe => ({
 const make = (changes: Partial<Recipe> = {}): Promise<string> => cached(thing(changes), (line) => messages.push(line));
 
 describe("a cache entry", () => {
-  it("lies outside the checkout, by name, version and recipe", async () => {
+  it("is kept outside the checkout, under its name, version and recipe", async () => {
     const directory = await make();
     expect(directory).toMatch(new RegExp(`^${join(home, "kubernetes-from-scratch")}/thing-v1-[0-9a-f]{12}$`));
     expect(readFileSync(join(directory, "file"), "utf8")).toBe(CONTENT);
@@ -105,7 +105,7 @@ describe("a damaged entry is rebuilt, with a message:", () => {
     manifest.files.file.sha256 = "0".repeat(64);
     writeFileSync(record, JSON.stringify(manifest));
     await make();
-    expect(builds).toBe(1); // during the boot in which it was last checked
+    expect(builds).toBe(1); // not rebuilt during the boot in which it was last checked
     writeFileSync(record, JSON.stringify({ ...manifest, bootId: "the previous boot" }));
     await make();
     expect(builds).toBe(2);
@@ -123,7 +123,7 @@ describe("an entry whose times alone have changed", () => {
 });
 
 describe("an interrupted build", () => {
-  it("leaves nothing that is used", async () => {
+  it("leaves nothing that a later run uses", async () => {
     const half = async (directory: string): Promise<void> => {
       writeFileSync(join(directory, "half"), "");
       await Promise.reject(new Error("interrupted"));
@@ -133,7 +133,7 @@ describe("an interrupted build", () => {
     expect(readdirSync(directory)).toEqual(["file"]);
   });
 
-  it("leaves nothing that is used and no lock, even if it was killed", async () => {
+  it("leaves nothing that a later run uses, and no lock, even if it was killed", async () => {
     const child = spawnRun(60_000);
     await once(child.stdout, "data");
     child.kill("SIGKILL");

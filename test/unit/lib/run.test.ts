@@ -10,24 +10,43 @@ describe("a command's outcome", () => {
     expect(await shell("echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three; exit 3")).toEqual({
       exitCode: 3,
       stdout: "one\nthree\n",
+      stderr: "two\n",
       all: "one\ntwo\nthree\n",
     });
   });
 
   it("is exit code 0 with empty output for a silent success", async () => {
-    expect(await tryRun("true", [])).toEqual({ exitCode: 0, stdout: "", all: "" });
+    expect(await tryRun("true", [])).toEqual({ exitCode: 0, stdout: "", stderr: "", all: "" });
   });
 
   it("is exit code 127 and the reason if the command cannot be started", async () => {
     expect(await tryRun("no-such-command", [])).toEqual({
       exitCode: 127,
       stdout: "",
+      stderr: "",
       all: "spawn no-such-command ENOENT",
+      incomplete: "spawn no-such-command ENOENT",
     });
   });
 
   it("is exit code 1 with the output so far if a signal ends the command", async () => {
-    expect(await shell("echo begun; kill -KILL $$")).toEqual({ exitCode: 1, stdout: "begun\n", all: "begun\n" });
+    expect(await shell("echo begun; kill -KILL $$")).toEqual({
+      exitCode: 1,
+      stdout: "begun\n",
+      stderr: "",
+      all: "begun\n",
+      incomplete: "ended by SIGKILL",
+    });
+  });
+
+  it("says so if the command runs out of time or is stopped by its caller", async () => {
+    expect(await shell("echo begun; exec sleep 60", { timeoutSeconds: 0.3 })).toMatchObject({
+      exitCode: 1,
+      stdout: "begun\n",
+      incomplete: "stopped after 0.3 s",
+    });
+    const { incomplete } = await shell("exec sleep 60", { signal: AbortSignal.timeout(300) });
+    expect(incomplete).toMatch(/^ended by /);
   });
 });
 
@@ -39,7 +58,7 @@ describe("a command", () => {
 
   it("may exit without reading its input", async () => {
     const result = await shell("echo done", { input: "x".repeat(1 << 22) });
-    expect(result).toEqual({ exitCode: 0, stdout: "done\n", all: "done\n" });
+    expect(result).toEqual({ exitCode: 0, stdout: "done\n", stderr: "", all: "done\n" });
   });
 
   it("gets additional variables and a working directory", async () => {

@@ -30,7 +30,7 @@ describe("a table", () => {
     expect(formatTable(rows)).toBe("NAME          ZONE\ncontroller-0  a\nb");
   });
 
-  test("takes rows of different lengths, and none", () => {
+  test("accepts rows of different lengths, and no rows", () => {
     expect(formatTable([["a"], ["bb", "c"]])).toBe("a\nbb  c");
     expect(formatTable([])).toBe("");
   });

@@ -66,7 +66,7 @@ async function write(tree: string): Promise<void> {
 }
 
 describe("a written image", () => {
-  it("is at the paths of a registry, with each blob under its digest", async () => {
+  it("is stored at the paths of a registry, with each blob under its digest", async () => {
     await write(root);
     const directory = join(root, "v2/pause");
     for (const kind of ["blobs", "manifests"]) {

@@ -25,7 +25,7 @@ describe("the Pulumi packages of a program", () => {
       expect(found).toContainEqual(expect.objectContaining({ name: plugin, version: sdkVersion(plugin) }));
   });
 
-  it("are found in node_modules of every directory upwards, by their package.json", () => {
+  it("are found by their package.json, in node_modules of the directory and its parents", () => {
     install("node_modules/@pulumi/aws", { name: "@pulumi/aws", version: "6.0.0", pulumi: { resource: true } });
     install("node_modules/renamed", {
       name: "x",
