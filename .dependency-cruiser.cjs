@@ -1,9 +1,9 @@
 /**
- * The floors of the house. A folder may import from the floors below it, never from its own floor's neighbours or from
- * above; and nothing imports in a circle. Checked by `make check`; a test sees to it that each rule bites.
+ * The floors of the house. A folder may import from the floors below it, but not from its neighbours on the same floor
+ * or from above, and imports must not be circular. Checked by `make check`; a test verifies that each rule takes effect.
  */
 
-/** What each folder may import, besides itself and npm packages. */
+/** What each folder may import, in addition to itself and npm packages. */
 const floors = {
   lib: [],
   cluster: [],
@@ -31,7 +31,7 @@ module.exports = {
     })),
     {
       name: "no-circle-of-files",
-      comment: "Types count: what two files share belongs into a third.",
+      comment: "Types count: what two files share belongs in a third.",
       severity: "error",
       from: {},
       to: { circular: true },
@@ -51,7 +51,8 @@ module.exports = {
     },
     {
       name: "labs-enter-tools-by-the-command-line",
-      comment: "Of the labs, tools know the list of images. A lab that changes the stack runs tools/cli.ts.",
+      comment:
+        "Tools may import only the list of images from the labs. A lab that changes the stack runs tools/cli.ts.",
       severity: "error",
       from: { path: "^tools/" },
       to: { path: "^labs/", pathNot: "^labs/images\\.ts$" },

@@ -10,7 +10,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STACK=local (default), local-ha, dev, ha, series;  STAGE=machines|etcd|control-plane|workers|network|dns"
 
-# Reinstalls when the lock file changes. npm sets the time of this file itself, hence the touch.
+# Reinstalls when the lock file changes. npm sets this file's timestamp itself, hence the touch.
 node_modules/.package-lock.json: package-lock.json
 	@command -v npm >/dev/null || { echo "npm was not found. Install Node.js 20.19 or newer: https://nodejs.org"; exit 1; }
 	@echo "Installing the npm packages"
@@ -23,13 +23,13 @@ up: node_modules/.package-lock.json ## build or update the cluster of STACK
 preview: node_modules/.package-lock.json ## show what `up` would change (ARGS=--diff for every line)
 	@$(cli) preview --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
 
-refresh: node_modules/.package-lock.json ## read what really exists into Pulumi's state
+refresh: node_modules/.package-lock.json ## update Pulumi's state with what really exists
 	@$(cli) refresh --stack $(STACK)
 
 down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud stops with its last stack
 	@$(cli) down --stack $(STACK)
 
-status: node_modules/.package-lock.json ## show machines and proofs as of the last run of STACK, and its nodes as they are now
+status: node_modules/.package-lock.json ## show machines and proofs as of the last run of STACK, and its current nodes
 	@$(cli) status --stack $(STACK)
 
 env: node_modules/.package-lock.json ## print the environment in which pulumi and kubectl work on STACK: eval "$$(make -s env)"
@@ -42,7 +42,7 @@ clean: node_modules/.package-lock.json ## destroy every local stack, then remove
 check: node_modules/.package-lock.json ## run the checks and the tests that need no cloud, in a minute or two
 	@tsx tools/test.ts check
 
-test: node_modules/.package-lock.json ## run all checks and tests; clusters get local clouds of their own
+test: node_modules/.package-lock.json ## run the checks and all tests but the drills, on separate local clouds
 	@tsx tools/test.ts all
 
 drills: node_modules/.package-lock.json ## run the long tests, with a table of results

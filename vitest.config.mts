@@ -1,4 +1,4 @@
-/** The projects of the tests; tools/test.ts says which of them run, and in which order. */
+/** The test projects; tools/test.ts decides which of them run, and in which order. */
 import { defineConfig } from "vitest/config";
 
 interface Options {

@@ -1,6 +1,7 @@
 /**
- * The whole bootstrap as a text to type: certificates by openssl, then the command of every step as the program sends it,
- * with its secrets read from the files that the first chapter made. Generated from the data that the program uses.
+ * The whole bootstrap as a transcript to type: openssl commands for the certificates, then the command of every step as
+ * the program sends it, with its secrets read from the files that the first chapter created. It is generated from the same
+ * data that the program uses.
  */
 import { type Leaf, signingAuthority } from "../cluster/certificates";
 import { encryptionConfig } from "../cluster/encryption";
@@ -33,7 +34,7 @@ function leafCommand(leaf: Leaf, validityHours: number): string {
   return `sign ${leaf.name} ${leaf.authority} '${subject}' ${days(validityHours)} '${extensions}'${elasticIp}`;
 }
 
-/** The commands that make one piece of key material, as a file pki/<key>. */
+/** The commands that create one item of key material, as a file pki/<key>. */
 function materialCommands(material: Material, spec: ClusterSpec): string[] {
   switch (material.kind) {
     case "authority":
@@ -41,7 +42,7 @@ function materialCommands(material: Material, spec: ClusterSpec): string[] {
     case "signing-authority": {
       const { name, issuer, commonName } = signingAuthority;
       return [
-        "# The controller manager signs certificate requests with this: no machine holds the key of a root CA.",
+        "# The controller manager signs certificate requests with this, so that no machine needs the key of a root CA.",
         `sign ${name} ${issuer} /CN=${commonName} ${days(caValidityHours)} '${caExtensions}'`,
       ];
     }
@@ -61,7 +62,7 @@ function materialCommands(material: Material, spec: ClusterSpec): string[] {
   }
 }
 
-/** What EC2 knows about the machines, asked of the machines themselves. */
+/** Asks the machines what EC2 knows about them. */
 const factCommands = (spec: ClusterSpec): string[] => [
   ...spec.machines.flatMap(({ name }) => [
     `mkdir -p pki/instance/${name}`,
@@ -81,8 +82,9 @@ function stepCommand(step: Step): string {
 }
 
 /**
- * The transcript, in Markdown. Its bash blocks, run one after the other by one bash on a machine that reaches the cluster's
- * machines by SSH, build the cluster. The machines of a step work at the same time, as members of etcd must.
+ * The transcript, in Markdown. Run in order in a single bash, on a machine that can reach the cluster's machines over SSH,
+ * its bash blocks build the cluster. The machines of a step run it in parallel, because the members of etcd must start
+ * together.
  */
 export function transcript(spec: ClusterSpec): string {
   const chapters = definitions(spec).flatMap((definition) => {
@@ -93,9 +95,9 @@ export function transcript(spec: ClusterSpec): string {
   });
   return [
     `# The cluster ${spec.clusterName} by hand\n`,
-    "Every file and command of the bootstrap, as the program runs them. You need openssl, and machines that have the addresses",
-    "of the configuration and that answer over SSH under the names below. `SSH_CONFIG` is the file that says how to reach",
-    "them; set `ELASTIC_IP` if the API endpoint has a public address.\n",
+    "Every file and command of the bootstrap, as the program sends them. You need openssl, and machines that have the",
+    "configured addresses and accept SSH under the names below. `SSH_CONFIG` is the ssh_config file for reaching them;",
+    "set `ELASTIC_IP` if the API endpoint has a public address.\n",
     "## Tools for this page\n",
     block(
       fill(asset("scripts/tools/by-hand.sh").replace(/^# shellcheck .*\n/, ""), {

@@ -14,7 +14,7 @@ export interface StepFile {
   readonly content: string;
 }
 
-/** A file whose content is secret, or known only once the PKI is made. */
+/** A file whose content is secret, or known only once the PKI exists. */
 export interface SecretFile {
   readonly path: string;
   readonly mode: string;
@@ -41,7 +41,7 @@ export function fill(text: string, values: Readonly<Record<string, string>>): st
 
 type Values = Readonly<Record<string, string>>;
 
-/** A file that everybody may read. */
+/** A world-readable file. */
 export const publicFile = (path: string, content: string, mode = "0644"): StepFile => ({ path, mode, content });
 
 /** A file of this folder, such as `configs/crictl.yaml`, with its values filled in. */

@@ -1,6 +1,6 @@
 /** Command-line flags in a systemd unit. */
 
-/** Sets flags of a unit's ExecStart: replaces those that the unit has, and adds the others at the end. */
+/** Sets flags of a unit's ExecStart: replaces those that it already has, and appends the others. */
 export function withFlags(unit: string, flags: Readonly<Record<string, string>>): string {
   return Object.entries(flags).reduce((text, [name, value]) => {
     if (/[\s"'\\$%]/.test(value))

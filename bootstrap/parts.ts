@@ -1,4 +1,4 @@
-/** What several steps have in common. */
+/** Helpers shared by several steps. */
 import type { Stage } from "../cluster/shape";
 import { stages } from "../cluster/shape";
 import type { ClusterSpec } from "../cluster/spec";
@@ -7,7 +7,7 @@ import type { ClusterSpec } from "../cluster/spec";
 export const controllerLines = (spec: ClusterSpec): string =>
   spec.controllers.map(({ name, privateIp }) => `${name} ${privateIp}`).join("\n");
 
-/** Whether the bootstrap of this cluster goes as far as a stage. */
+/** Whether the bootstrap of this cluster reaches a stage. */
 export const reaches = (spec: ClusterSpec, stage: Stage): boolean =>
   stages.indexOf(spec.stage) >= stages.indexOf(stage);
 

@@ -2,5 +2,5 @@
 
 /** The scripts that every step uses. */
 export const libraryDirectory = "/usr/local/lib/kubernetes-from-scratch";
-/** State of steps that run, secrets among it; in memory, gone after a reboot. */
+/** State of running steps, including secrets. It is in memory, and gone after a reboot. */
 export const runtimeDirectory = "/run/kubernetes-from-scratch";

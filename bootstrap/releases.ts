@@ -1,4 +1,4 @@
-/** Release files, as the scripts read them. */
+/** Release files, in the form that the scripts read. */
 import type { Machine } from "../cluster/shape";
 import type { ClusterSpec } from "../cluster/spec";
 import { type ReleaseName, releases } from "../cluster/versions";

@@ -30,7 +30,7 @@ export class Bootstrap extends pulumi.ComponentResource {
     for (const step of steps(args.spec)) {
       const after = step.after.map((id) => {
         const command = commands.get(id);
-        if (!command) throw new Error(`${step.id} runs after ${id}, which does not come before it`);
+        if (!command) throw new Error(`${step.id} runs after ${id}, which is not listed before it`);
         return command;
       });
       commands.set(step.id, this.command(step, after));
@@ -39,7 +39,7 @@ export class Bootstrap extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  /** A step on its machine. Its text may change freely and then runs again; a new instance makes a new command. */
+  /** A step on its machine. If its text changes, it runs again; a new instance gets a new command. */
   private command(step: Step, after: readonly remote.Command[]): remote.Command {
     const { instance, hostKey, sshHost }: RunningMachine = this.args.machines.get(step.machine.name);
     const inputs = Object.fromEntries(inputKeys(step).map((key) => [key, this.input(key)]));
@@ -51,12 +51,12 @@ export class Bootstrap extends pulumi.ComponentResource {
           user: sshUser,
           privateKey: this.args.machines.privateKey,
           hostKey,
-          // sshd needs minutes from "running" until it first answers; refused dials wait for 10 s at most.
+          // After "running", it can take minutes until sshd first responds; the delay between two dials is at most 5 s.
           dialErrorLimit: 60,
           perDialTimeout: 15,
         },
         create: renderCommand(step),
-        // Secrets, and values known only after creation, go this way: `create` stays readable in every preview.
+        // Secrets, and values known only after creation, are passed here, so that every preview can show `create`.
         stdin: pulumi.secret(pulumi.all(inputs).apply((values) => renderStdin(step, values))),
         triggers: [instance.id],
         logging: "none",

@@ -1,4 +1,4 @@
-/** A step as text: the command that is run over SSH, and its standard input. */
+/** A step as text: the command to run over SSH, and its standard input. */
 import type { FactKey, MaterialKey } from "../cluster/material";
 import { quote } from "../lib/quote";
 import type { SecretFile, StepFile } from "./files";
@@ -7,7 +7,8 @@ import type { Step } from "./step";
 
 /** Feeds a text to a command; the marker must not be a line of the text. */
 function hereDocument(command: string, text: string, marker: string): string {
-  if (text.split("\n").includes(marker)) throw new Error(`a text contains the line ${marker}, which would end it`);
+  if (text.split("\n").includes(marker))
+    throw new Error(`a text contains the line ${marker}, which would end the here-document`);
   return `${command} <<'${marker}'\n${text.endsWith("\n") ? text : `${text}\n`}${marker}\n`;
 }
 
@@ -24,7 +25,7 @@ function stepBody(step: Step): string {
   return `${variables.join("")}${files.join("")}\n${withoutComments(step.script)}`;
 }
 
-/** Installs the library, before its functions exist: each file under a temporary name, then renamed. Empty without it. */
+/** Installs the library, without using its functions: each file under a temporary name, then renamed. May be empty. */
 function libraryText(step: Step): string {
   const files = step.files
     .filter(isLibrary)
@@ -40,8 +41,8 @@ function libraryText(step: Step): string {
 const withoutComments = (script: string): string => script.replace(/^[ \t]*(#(?!!).*)?\n/gm, "");
 
 /**
- * The command of a step, for the login shell of a user with sudo. It contains no secret: those come on standard input.
- * Both sshd and sudo pass it as one argument, which Linux limits to 128 KiB; the engine's state keeps it twice.
+ * The command of a step, for the login shell of a user with sudo. It contains no secrets, which come on standard input.
+ * Both sshd and sudo pass it as one argument, which Linux limits to 128 KiB, and the engine's state contains it twice.
  */
 export function renderCommand(step: Step): string {
   const command = [

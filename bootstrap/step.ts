@@ -1,4 +1,4 @@
-/** What a step of the bootstrap is. A step is data: remote commands, the stage gate and the by-hand transcript read it. */
+/** What a step of the bootstrap is: data, from which remote commands, stages and the by-hand transcript follow. */
 import type { FactKey } from "../cluster/material";
 import type { Controller, Machine, Node, Stage } from "../cluster/shape";
 import { type ClusterSpec, firstController } from "../cluster/spec";
@@ -25,13 +25,13 @@ export type StepId = `${string}@${string}`;
 interface Work {
   /** Shell variables of the script, in addition to NODE_NAME and PRIVATE_IP. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** Release files that the script installs; it gets them as RELEASES, and MIRROR. */
+  /** Release files that the script installs; it gets the variables RELEASES and MIRROR. */
   readonly releases?: readonly ReleaseName[];
   /** Shell variables whose values are known only once the machines exist. */
   readonly facts?: Readonly<Record<string, FactKey>>;
   readonly files?: readonly StepFile[];
   readonly secrets?: readonly SecretFile[];
-  /** Whether the script acts as the cluster's administrator, by `as_admin`. */
+  /** Whether the script acts as the cluster's administrator, through `as_admin`. */
   readonly admin?: boolean;
   /** Steps that must have ended before this one starts. */
   readonly after?: readonly StepId[];
@@ -64,7 +64,7 @@ export interface Step {
   readonly after: readonly StepId[];
 }
 
-/** A definition with what follows from it. */
+/** A definition, and what follows from it. */
 export interface DefinedStep<Name extends string = string, M extends Machine = Machine> extends Omit<
   StepDefinition<Name, M>,
   "work"

@@ -1,4 +1,4 @@
-/** The whole bootstrap, in the order of the series: the order is told here and nowhere else. */
+/** The whole bootstrap, in the order of the series. This is the only place that defines the order. */
 import type { ClusterSpec } from "../cluster/spec";
 import { reaches } from "./parts";
 import type { DefinedStep, Step } from "./step";
@@ -14,7 +14,7 @@ import { nodes } from "./steps/nodes";
 import { podNetwork } from "./steps/pod-network";
 import { rbac } from "./steps/rbac";
 
-/** Every step. The machines of one step run it side by side; `after` says what must come first. */
+/** Every step. Its machines run it in parallel; `after` says what must come first. */
 const story = [
   machine,
   containerRuntime,
@@ -31,7 +31,7 @@ const story = [
 
 export type StepName = (typeof story)[number]["name"];
 
-/** The definitions that a cluster uses: those up to its stage. */
+/** The definitions that a cluster uses, which are those up to its stage. */
 export const definitions = (spec: ClusterSpec): readonly DefinedStep[] =>
   (story as readonly DefinedStep[]).filter(({ stage }) => reaches(spec, stage));
 

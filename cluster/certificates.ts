@@ -5,18 +5,18 @@
 import type { Controller, ControllerName, Node, NodeName } from "./shape";
 import type { ClusterSpec } from "./spec";
 
-/** The root CAs. Their keys are on no machine. */
+/** The root CAs. Their keys never reach a machine. */
 export const authorities = ["kubernetes-ca", "etcd-ca", "front-proxy-ca"] as const;
 export type Authority = (typeof authorities)[number];
 
-/** The intermediate CA with which the controller manager signs certificate requests, so that it need not be the root. */
+/** The intermediate CA that signs certificate requests, so that the controller manager does not need the root's key. */
 export const signingAuthority = {
   name: "cluster-signing",
   commonName: "kubernetes-cluster-signing",
   issuer: "kubernetes-ca",
 } as const;
 
-/** Names of the leaves that all machines share. */
+/** Names of the leaves that are shared by all machines. */
 type SharedLeaf =
   | "kube-apiserver"
   | "apiserver-kubelet-client"
@@ -27,7 +27,7 @@ type SharedLeaf =
   | "apiserver-etcd-client"
   | "front-proxy-client";
 
-/** Name of a leaf. A machine's own leaf carries the machine's name: etcd/controller-0, kubelet/worker-1. */
+/** Name of a leaf. A machine's own leaf includes the machine's name, such as etcd/controller-0 or kubelet/worker-1. */
 export type LeafName = SharedLeaf | `etcd/${ControllerName}` | `kubelet/${NodeName}`;
 
 /** A leaf: one key pair and its certificate. */
@@ -46,7 +46,7 @@ export interface Leaf {
 const server = "server_auth" as const;
 const client = "client_auth" as const;
 
-/** Leaves that the whole cluster shares: nothing in them differs between machines. */
+/** Leaves that are shared by the whole cluster, because nothing in them differs between machines. */
 function sharedLeaves(spec: ClusterSpec): readonly Leaf[] {
   const ofKubernetes = (name: SharedLeaf, commonName: string, organization?: string): Leaf => ({
     name,
@@ -86,7 +86,7 @@ const etcdLeaf = ({ name, index, privateIp }: Controller): Leaf => ({
   ipAddresses: [privateIp, "127.0.0.1"],
 });
 
-/** A kubelet's leaf. Without a name that the API server dials, `kubectl logs` and `exec` fail. */
+/** A kubelet's leaf. It must contain the address that the API server dials, or `kubectl logs` and `exec` fail. */
 const kubeletLeaf = ({ name, privateIp }: Node, region: string): Leaf => ({
   name: `kubelet/${name}`,
   authority: "kubernetes-ca",

@@ -1,4 +1,4 @@
-/** Arithmetic on IPv4 networks. Addresses are text at the edges and numbers inside. */
+/** Arithmetic on IPv4 networks. Addresses are text in the interface and numbers internally. */
 import ipaddr from "ipaddr.js";
 
 /** An IPv4 network: its first address as a number, and its prefix length. */

@@ -1,4 +1,4 @@
-/** How Secrets are kept in etcd. */
+/** How Secrets are encrypted in etcd. */
 
 /**
  * Encrypts Secrets with secretbox. Those that are still in plain text can be read, and are encrypted when next written.

@@ -1,4 +1,4 @@
-/** What can be told from the name of an EC2 instance type, without asking AWS. https://docs.aws.amazon.com/ec2/latest/instancetypes/ */
+/** What the name of an EC2 instance type reveals by itself. https://docs.aws.amazon.com/ec2/latest/instancetypes/ */
 
 export type Architecture = "amd64" | "arm64";
 
@@ -21,7 +21,7 @@ function parse(type: string): TypeName | undefined {
   return { family, generation: Number(generation), options, size };
 }
 
-/** Architecture of an instance type such as t3.medium; undefined if the name is not an instance type of either. */
+/** Architecture of an instance type such as t3.medium; undefined if it is not a type of either. */
 export function architecture(type: string): Architecture | undefined {
   const name = parse(type);
   if (!name || name.family === "mac") return undefined;
@@ -33,11 +33,11 @@ export interface Capacity {
   readonly memoryMiB: number;
 }
 
-/** Memory per vCPU of the families whose sizes are regular, in GiB. */
+/** Memory per vCPU, in GiB, of the families with regular sizes. */
 const memoryPerCpu: Readonly<Record<string, number>> = { c: 2, m: 4, r: 8, x: 16, i: 8 };
 const burstableMemory: Readonly<Record<string, number>> = { nano: 0.5, micro: 1, small: 2, medium: 4, large: 8 };
 
-/** vCPUs and memory of an instance type of the common families; undefined if its name does not tell. */
+/** vCPUs and memory of an instance type of the common families; undefined if its name does not reveal them. */
 export function capacity(type: string): Capacity | undefined {
   const name = parse(type);
   if (!name || name.size.startsWith("metal")) return undefined;
@@ -56,7 +56,7 @@ export function capacity(type: string): Capacity | undefined {
   return cpu === undefined ? undefined : { cpu, memoryMiB: cpu * perCpu * 1024 };
 }
 
-/** Whether a type has fewer than 2 vCPUs or less than 2 GiB, which a Kubernetes node needs. */
+/** Whether a type has less than a Kubernetes node needs: 2 vCPUs and 2 GiB of memory. */
 export function tooSmall(type: string): boolean {
   const name = parse(type);
   if (!name) return false;

@@ -1,4 +1,4 @@
-/** Kubeconfig files, with their certificates inside. */
+/** Kubeconfig files with embedded certificates. */
 
 export interface KubeconfigArgs {
   /** Name of the cluster and of the context. */

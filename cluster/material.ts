@@ -1,7 +1,6 @@
 /**
- * The key material of a cluster as one table: what there is, under which key, and how it is made. The PKI component makes
- * it with Pulumi, the by-hand transcript with openssl, and steps ask for it by key. A key that does not exist is a compile
- * error.
+ * The key material of a cluster as one table: each item, its key, and how it is made. The PKI component creates it with
+ * Pulumi, the by-hand transcript with openssl, and steps request it by key. An unknown key is a compile error.
  */
 import { authorities, type Authority, type Leaf, type LeafName, leaves, signingAuthority } from "./certificates";
 import type { MachineName, NodeName } from "./shape";
@@ -13,7 +12,7 @@ export type PairName = LeafName | typeof signingAuthority.name;
 type Component = "admin" | "kube-controller-manager" | "kube-scheduler" | "kube-proxy";
 export type KubeconfigKey = `kubeconfig/${Component | `kubelet/${NodeName}`}`;
 
-/** A text that a machine gets. All of it is secret but for the certificates, which are treated alike. */
+/** A text that a machine gets. Everything except the certificates is secret; they are treated the same way. */
 export type MaterialKey =
   | `${Authority}/cert`
   | `${PairName}/${"cert" | "key"}`
@@ -22,10 +21,10 @@ export type MaterialKey =
   | "encryption-config"
   | KubeconfigKey;
 
-/** What is known only once the machines exist, under a key of its own: EC2's names for one machine, or for all nodes. */
+/** What is known only once the machines exist: a machine's instance id or zone, or the instance ids of all nodes. */
 export type FactKey = `instance/${MachineName}/${"id" | "zone"}` | "instances";
 
-/** A root CA. Its key is used to sign and then goes nowhere. */
+/** A root CA. Its key is only used for signing and never reaches a machine. */
 interface AuthorityMaterial {
   readonly kind: "authority";
   readonly name: Authority;
@@ -38,12 +37,12 @@ interface LeafMaterial {
   readonly kind: "leaf";
   readonly leaf: Leaf;
 }
-/** A key pair without a certificate: it signs service-account tokens. */
+/** A key pair without a certificate, which signs service-account tokens. */
 interface KeyPairMaterial {
   readonly kind: "key-pair";
   readonly name: "service-account";
 }
-/** Certificates one after another in one file. */
+/** Several certificates in one file. */
 interface BundleMaterial {
   readonly kind: "bundle";
   readonly key: "client-ca-bundle";
@@ -58,7 +57,7 @@ export interface KubeconfigMaterial {
   readonly key: KubeconfigKey;
   /** Name of the user entry. */
   readonly user: string;
-  /** The leaf that is embedded. */
+  /** The leaf that is embedded in it. */
   readonly pair: LeafName;
   /** URL of the API server. */
   readonly server: string;
@@ -73,7 +72,7 @@ export type Material =
   | EncryptionMaterial
   | KubeconfigMaterial;
 
-/** Every kubeconfig that a machine gets. Components beside an API server use that one, all others the API's name. */
+/** Every kubeconfig that a machine gets. Control-plane components use their own API server, all others spec.apiName. */
 function kubeconfigs(spec: ClusterSpec): KubeconfigMaterial[] {
   const local = "https://127.0.0.1:6443";
   const api = `https://${spec.apiName}:6443`;
@@ -102,7 +101,7 @@ function kubeconfigs(spec: ClusterSpec): KubeconfigMaterial[] {
 /** Name of the administrator's user entry in a kubeconfig. */
 export const administrator = "kubernetes-admin";
 
-/** The whole table, in an order in which it can be made: what signs comes before what is signed. */
+/** The whole table, in an order in which it can be created: signers come before what they sign. */
 export const materials = (spec: ClusterSpec): readonly Material[] => [
   ...authorities.map((name): AuthorityMaterial => ({ kind: "authority", name })),
   { kind: "signing-authority" },

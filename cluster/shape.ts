@@ -15,7 +15,7 @@
 import type { Architecture } from "./instance-types";
 
 export type Role = "control-plane" | "worker" | "balancer";
-/** What the bootstrap reaches, in order; `stage` names the last one to run. */
+/** The stages of the bootstrap, in order; `stage` names the last one to run. */
 export const stages = ["machines", "etcd", "control-plane", "workers", "network", "dns"] as const;
 export type Stage = (typeof stages)[number];
 /** What the administrator's kubeconfig points at. */
@@ -56,7 +56,7 @@ export interface Controller extends Node {
   readonly name: ControllerName;
 }
 
-/** Resources withheld from pods, as the kubelet writes them: {cpu: "100m", memory: "256Mi"}. */
+/** Resources withheld from pods, in the kubelet's notation: {cpu: "100m", memory: "256Mi"}. */
 export interface Reservation {
   readonly cpu?: string;
   readonly memory?: string;
@@ -67,7 +67,7 @@ export const subnetPrefix = 24;
 export const nodePodPrefix = 24;
 /** Host part of the addresses in a subnet: the balancer, and the first controller and worker; the others count up. */
 export const hostParts = { balancer: 10, controller: 11, worker: 21 } as const;
-/** Most workers whose host part still fits in a /24 (the last two addresses stay free). */
+/** The largest number of workers whose host parts fit in a /24 (the last two addresses stay free). */
 export const maxWorkers = 254 - hostParts.worker;
-/** Every number of control-plane nodes that a cluster may ever have; certificates name them all from the start. */
+/** The largest number of control-plane nodes that a cluster may have; certificates name all of them from the start. */
 export const maxControllers = 3;

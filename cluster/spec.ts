@@ -16,7 +16,7 @@ import {
   subnetPrefix,
 } from "./shape";
 
-/** Values of the configuration that are secret. They go to the part that needs them, and are not in the specification. */
+/** Secret values of the configuration. They go directly to the component that needs them, not into the specification. */
 type Secrets = "encryptionKey" | "sshKey";
 type PlainConfig = Omit<Config, Secrets>;
 
@@ -36,18 +36,18 @@ export interface ClusterSpec extends PlainConfig {
   readonly machines: readonly Machine[];
   /** Name by which the nodes reach the API server, written in every node's /etc/hosts: api.<name>.internal. */
   readonly apiName: string;
-  /** Addresses that apiName stands for on the nodes. */
+  /** Addresses that apiName resolves to on the nodes. */
   readonly apiAddresses: readonly string[];
   /** Private addresses of the load balancer, one per zone; used when it is internal. */
   readonly loadBalancerAddresses: readonly string[];
-  /** Names and addresses in the API server's certificate that are known beforehand (the Elastic IP is added to them). */
+  /** Names and addresses in the API server's certificate that are known in advance (the Elastic IP is added to them). */
   readonly apiServerSans: { readonly dns: readonly string[]; readonly ip: readonly string[] };
 }
 
-/** The machine on which steps run that are done once for the whole cluster. */
+/** The machine that runs the steps that are done once for the whole cluster. */
 export const firstController = ({ controllers }: ClusterSpec): Controller => controllers[0] as Controller;
 
-/** Addresses of one layout: machine i lives in zone i modulo zones, counted from the first host part of its role. */
+/** Addresses of a layout: machine i of a role is in zone i modulo zones, and its host part is the role's first one + i. */
 function addresses(vpcCidr: string, zones: number) {
   const vpc = cidr(vpcCidr);
   const subnets = Array.from({ length: zones }, (_, zone) => nthSubnet(vpc, subnetPrefix, zone + 1));
@@ -55,7 +55,7 @@ function addresses(vpcCidr: string, zones: number) {
   return { subnets, at: (index: number, first: number) => nthAddress(subnet(index), first + index) };
 }
 
-/** The controllers' addresses that a certificate must name, whichever shape the cluster takes later. */
+/** The controllers' addresses that a certificate must contain, whatever shape the cluster has later. */
 function everyControllerAddress(vpcCidr: string): string[] {
   const fitting = [1, 3].filter((zones) => countSubnets(cidr(vpcCidr), subnetPrefix) > zones);
   const all = fitting.flatMap((zones) => {

@@ -1,8 +1,8 @@
 /**
- * Which traffic the cluster needs, as data: the rules of its security groups. Nodes are referred to by group. Pod addresses
- * belong to no group, so pod traffic is identified by podCidr and may reach any port of a node, because a group cannot tell
- * a pod behind a node from the node itself. A node reaches the pods of other nodes from its own address in the pod network
- * (the pod-network step arranges that), so only the rules below are open between machines.
+ * The traffic that the cluster needs, as data: the rules of its security groups. Nodes are referred to by group. Pod
+ * addresses do not belong to a group, so pod traffic is identified by podCidr, and it may reach any port of a node,
+ * because a group cannot tell a pod behind a node from the node itself. A node reaches the pods of other nodes from its
+ * own address in the pod network (the step pod-network sets that up), so only the rules below apply between machines.
  * @see https://kubernetes.io/docs/reference/networking/ports-and-protocols/
  */
 import { address, cidr, contains, formatCidr } from "./cidr";
@@ -25,7 +25,7 @@ export interface TrafficRule {
 
 const world = "0.0.0.0/0";
 
-/** Security groups that a cluster of this shape has. */
+/** The security groups of a cluster of this shape. */
 export function groups(spec: ClusterSpec): readonly Group[] {
   const ofEndpoint = { "elastic-ip": [], haproxy: ["balancer"], nlb: ["load-balancer"] } as const;
   return ["control-plane", "worker", ...ofEndpoint[spec.apiEndpoint]];
@@ -88,7 +88,7 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
         ]
       : []),
 
-    // Egress: inside the cluster the receiver decides; outside it, only the sources that the bootstrap downloads from.
+    // Egress: inside the cluster, the receiver decides; outside, only the bootstrap's download sources are open.
     ...(["control-plane", "worker"] as const).flatMap((group) => [
       outOf(group, "vpc", { cidr: spec.vpcCidr }),
       outOf(group, "pods", pods),
@@ -100,8 +100,8 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
 }
 
 /**
- * Where release files, packages and images come from: HTTPS anywhere, HTTP for the Debian archive, and mirrors. The mirrors
- * do not hold Debian packages, which an image may lack.
+ * The sources of release files, packages and images: HTTPS anywhere, HTTP for the Debian archive, and mirrors. Mirrors do
+ * not have Debian packages, some of which an image may lack.
  */
 function downloads(spec: ClusterSpec, group: Group): { cidr: string; port: number }[] {
   const sources = [

@@ -1,8 +1,8 @@
-/** For how long certificates are valid, and when to warn that they end. */
+/** How long certificates are valid, and when to warn that they will expire. */
 
-/** Hours for which root and intermediate CAs are valid: ten years. */
+/** Validity of root and intermediate CAs in hours: ten years. */
 export const caValidityHours = 10 * 365 * 24;
-/** Days before a certificate's end from which every `up` warns. */
+/** Every `up` warns of certificates that expire within this many days. */
 export const expiryWarningDays = 60;
-/** Hours for which leaves may be valid: less would warn on every run, more would outlive the CAs. */
+/** Limits for the validity of leaves in hours: with less, every run would warn; with more, leaves would outlive CAs. */
 export const leafValidityHours = { least: expiryWarningDays * 24, most: caValidityHours } as const;

@@ -1,6 +1,6 @@
 /**
- * Every version that the cluster consists of, where its release files come from, and how they are verified: by the SHA-256
- * sums that their origin publishes. URLs are upstream's; a mirror serves the same tree as <mirror>/<host>/<path>.
+ * The versions of the cluster's components, where their release files come from, and how they are verified: against the
+ * SHA-256 sums that their origin publishes. URLs are upstream's; a mirror serves the same tree as <mirror>/<host>/<path>.
  */
 import type { Architecture } from "./instance-types";
 
@@ -11,7 +11,7 @@ export const kubernetesVersions = ["v1.36.1", "v1.36.3"] as const;
 // renovate: datasource=github-releases depName=etcd-io/etcd
 export const etcdVersions = ["v3.6.15", "v3.6.16"] as const;
 
-/** Everything else has one version, which is changed here. */
+/** Every other component has a single version, which is changed here. */
 export const versions = {
   // renovate: datasource=github-releases depName=containerd/containerd
   containerd: "2.2.9",
@@ -49,7 +49,7 @@ export type ReleaseName =
   | "cni-plugins"
   | "crictl";
 
-/** The programs of a Kubernetes release that a cluster runs, and its client. */
+/** The programs of a Kubernetes release that a cluster runs, and kubectl. */
 export const kubernetesBinaries = [
   "kube-apiserver",
   "kube-controller-manager",

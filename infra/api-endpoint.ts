@@ -35,7 +35,7 @@ export class ApiEndpoint extends pulumi.ComponentResource {
       {
         loadBalancerType: "network",
         internal,
-        // A zone that has lost its control-plane node is still served, by those of the other zones.
+        // If a zone loses its control-plane node, those of the other zones serve it.
         enableCrossZoneLoadBalancing: true,
         securityGroups: [securityGroups.id("load-balancer")],
         subnetMappings: network.subnetIds.map((subnetId, zone) => ({

@@ -1,4 +1,4 @@
-/** The machines: an EC2 instance each, with its image, its fixed address, and a host key that is known beforehand. */
+/** The machines: EC2 instances, each with its image, a fixed address, and a host key that is known in advance. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
@@ -19,7 +19,7 @@ export interface MachinesArgs {
   readonly spec: ClusterSpec;
   readonly network: Network;
   readonly securityGroups: SecurityGroups;
-  /** The user's own key; without it, one is created. */
+  /** The user's own key; if undefined, one is created. */
   readonly sshKey?: SshKey;
 }
 
@@ -29,7 +29,7 @@ export interface RunningMachine {
   readonly instance: aws.ec2.Instance;
   /** Public key of its SSH server, in OpenSSH's one-line form. */
   readonly hostKey: pulumi.Output<string>;
-  /** Address that is dialled for SSH: public or private, by adminAccess. */
+  /** Address to dial for SSH: public or private, depending on adminAccess. */
   readonly sshHost: pulumi.Output<string>;
   readonly publicIp: pulumi.Output<string>;
 }
@@ -37,7 +37,7 @@ export interface RunningMachine {
 export class Machines extends pulumi.ComponentResource {
   /** In the order of the spec. */
   readonly all: readonly RunningMachine[];
-  /** The private key that opens every machine. */
+  /** The private key that gives access to every machine. */
   readonly privateKey: pulumi.Output<string>;
 
   constructor(name: string, args: MachinesArgs, options?: pulumi.ComponentResourceOptions) {
@@ -88,11 +88,11 @@ export class Machines extends pulumi.ComponentResource {
         instanceType: machine.instanceType,
         subnetId: network.subnetIds[machine.zone] as pulumi.Output<string>,
         privateIp: machine.privateIp,
-        // Requested by the machine rather than by the subnet, because the provider waits ten seconds for that attribute.
+        // Requested per machine, not per subnet, because the provider waits ten seconds for the subnet's attribute.
         associatePublicIpAddress: true,
         vpcSecurityGroupIds: [securityGroups.id(machine.role)],
         keyName: keyPair.keyName,
-        // A node carries its pods' packets, whose addresses are not its own.
+        // A node forwards its pods' packets, whose addresses are not its own.
         sourceDestCheck: machine.podCidr === undefined,
         // Pods are one hop further away, so a limit of one keeps them from reading the user data and the host key in it.
         metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
@@ -145,11 +145,11 @@ export class Machines extends pulumi.ComponentResource {
     };
   }
 
-  /** Gives the Elastic IP to an instance and returns it once that is done: AWS drops the address that it had before. */
+  /** Associates the Elastic IP with an instance, and returns it once AWS has replaced the instance's former address. */
   private associate(elasticIp: aws.ec2.Eip, instance: aws.ec2.Instance): pulumi.Output<string> {
     const association = new aws.ec2.EipAssociation(
       "api",
-      // It moves to the machine's successor, and between HAProxy and the first control-plane node, without a gap.
+      // The address moves to the machine's successor, or between HAProxy and the first control-plane node, without a gap.
       { allocationId: elasticIp.allocationId, instanceId: instance.id, allowReassociation: true },
       { parent: this },
     );

@@ -62,7 +62,7 @@ export class Network extends pulumi.ComponentResource {
       return subnet.id;
     });
 
-    // Anything created without a group gets the VPC's default group, which must open nothing.
+    // Anything created without a group gets the VPC's default group, which must not allow any traffic.
     new aws.ec2.DefaultSecurityGroup(
       "default",
       { vpcId: vpc.id, ingress: [], egress: [], tags: tags("default") },
@@ -95,7 +95,7 @@ function availabilityZones(spec: ClusterSpec, options: pulumi.InvokeOptions): pu
   return found.names.apply((names) => {
     if (names.length < spec.zones)
       throw new pulumi.RunError(
-        `Region ${spec.region} offers this account ${names.length} availability zones, and zones is ${spec.zones}. ` +
+        `Region ${spec.region} offers this account ${names.length} availability zones, but zones is ${spec.zones}. ` +
           `Choose another region, or set zones to 1.`,
       );
     return [...names].sort();

@@ -1,4 +1,4 @@
-/** The public-key infrastructure: makes the key material that cluster/material.ts lists. */
+/** The public-key infrastructure: creates the key material that cluster/material.ts lists. */
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
@@ -13,7 +13,7 @@ export interface PkiArgs {
   readonly spec: ClusterSpec;
   /** The cluster's Elastic IP, which the API server's certificate names as well. */
   readonly elasticIp: pulumi.Input<string>;
-  /** The user's own key for Secrets at rest: 32 bytes of base64. */
+  /** The user's own key for Secrets at rest: 32 bytes in base64. */
   readonly encryptionKey?: string;
 }
 
@@ -21,11 +21,11 @@ export interface PkiArgs {
 interface Pair {
   readonly cert: pulumi.Output<string>;
   readonly key: pulumi.Output<string>;
-  /** When the certificate ends, in ISO 8601. */
+  /** When the certificate expires, in ISO 8601. */
   readonly validUntil: pulumi.Output<string>;
 }
 
-/** What a certificate is used for and how long it lasts, by kind. */
+/** What a certificate is used for, and how long it is valid. */
 type CertificateArgs = Pick<
   tls.LocallySignedCertArgs,
   "allowedUses" | "validityPeriodHours" | "isCaCertificate" | "setSubjectKeyId" | "earlyRenewalHours"
@@ -38,7 +38,7 @@ const ca: CertificateArgs = {
 };
 
 export class Pki extends pulumi.ComponentResource {
-  /** When each certificate ends, in ISO 8601, by its name. */
+  /** When each certificate expires, in ISO 8601, by name. */
   readonly expiry: pulumi.Output<Record<string, string>>;
   private readonly pairs = new Map<Authority | PairName, Pair>();
   private readonly texts = new Map<MaterialKey, pulumi.Output<string>>();
@@ -55,7 +55,7 @@ export class Pki extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  /** A text of the material, as a secret. @throws if a cluster of this shape does not have it. */
+  /** An item of the material, as a secret. @throws if a cluster of this shape does not have it. */
   material(key: MaterialKey): pulumi.Output<string> {
     const text = this.texts.get(key);
     if (!text) throw new Error(`the PKI of this cluster has no ${key}`);
@@ -139,7 +139,7 @@ export class Pki extends pulumi.ComponentResource {
     const certificate = {
       allowedUses: ["digital_signature", ...leaf.uses],
       validityPeriodHours: spec.certificateValidityHours,
-      // Renewal is a decision (certificateEpoch), never a matter of the day on which Pulumi happens to run.
+      // Renewal is a decision (certificateEpoch), and does not depend on the day on which Pulumi happens to run.
       earlyRenewalHours: 0,
     };
     return this.signed(leaf.name, this.pair(leaf.authority), request, certificate, {
@@ -147,7 +147,7 @@ export class Pki extends pulumi.ComponentResource {
     });
   }
 
-  /** A key, and its certificate signed by an issuer. @param renewal options of what is replaced by a renewal. */
+  /** A key, and its certificate signed by an issuer. @param renewal options for the resources that a renewal replaces. */
   private signed(
     name: string,
     issuer: Pair,
@@ -175,7 +175,7 @@ export class Pki extends pulumi.ComponentResource {
     );
   }
 
-  /** 32 bytes of base64: the user's, or the digest of a private key that is made only for this and kept in the state. */
+  /** 32 bytes in base64: the user's key, or the digest of a private key that exists only for this, in the state. */
   private encryptionKey(): pulumi.Output<string> {
     const { encryptionKey } = this.args;
     if (encryptionKey) return pulumi.secret(encryptionKey);

@@ -1,4 +1,4 @@
-/** Kubernetes from scratch: the story, a constructor per chapter. */
+/** Kubernetes from scratch: the whole story, with one constructor per chapter. */
 import * as pulumi from "@pulumi/pulumi";
 import { Bootstrap } from "../bootstrap/remote";
 import { clusterSpec } from "../cluster/spec";

@@ -1,4 +1,4 @@
-/** What the stack hands to the user and to the tools: how to reach the cluster, and what it consists of. */
+/** The stack's outputs for the user and the tools: how to reach the cluster, and what it consists of. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Bootstrap } from "../bootstrap/remote";
 import type { ApiEndpoint } from "../infra/api-endpoint";
@@ -20,7 +20,7 @@ export interface SshHost {
   readonly hostKey: string;
 }
 
-/** An ssh_config(5) by which `ssh -F ssh_config controller-0` works; `id` and `known_hosts` lie beside it. */
+/** An ssh_config(5) for `ssh -F ssh_config controller-0`; `id` and `known_hosts` are in the same directory. */
 export const renderSshConfig = (hosts: readonly SshHost[]): string =>
   hosts
     .map(
@@ -36,7 +36,7 @@ export const renderSshConfig = (hosts: readonly SshHost[]): string =>
     )
     .join("\n");
 
-/** The known_hosts file beside it: host keys are pinned by the machines' names, as addresses may change. */
+/** The known_hosts file beside it. Host keys are pinned to machine names, because addresses may change. */
 export const renderKnownHosts = (hosts: readonly SshHost[]): string =>
   hosts.map(({ name, hostKey }) => `${name} ${hostKey}\n`).join("");
 
@@ -65,9 +65,9 @@ export function outputs({ machines, pki, endpoint, bootstrap }: OutputsArgs) {
     sshConfig: hosts.apply(renderSshConfig),
     sshKnownHosts: hosts.apply(renderKnownHosts),
     sshPrivateKey: machines.privateKey,
-    /** When each certificate ends. */
+    /** When each certificate expires. */
     certificateExpiry: pki.expiry,
-    /** What each step of the bootstrap saw work at its end. */
+    /** The line with which each step of the bootstrap proved that it worked. */
     proofs: bootstrap.proofs,
   };
 }

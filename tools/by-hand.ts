@@ -1,4 +1,4 @@
-/** Writes the transcript of the whole bootstrap: what you type on empty machines to get the same cluster. */
+/** Writes the transcript of the whole bootstrap: the commands that turn empty machines into the same cluster. */
 import { mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

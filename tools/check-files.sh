@@ -19,7 +19,7 @@ fi
 mapfile -d '' scripts < <(git ls-files -z '*.sh' .ci/run)
 shellcheck --external-sources "${scripts[@]}"
 
-# The units name binaries that exist only on the machines, so they are verified in a tree with empty files in their place.
+# The units name binaries that exist only on the machines, so they are verified in a tree with empty files instead.
 units=(bootstrap/units/*.service)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     ...(values.stage ? { stage: values.stage } : {}),
   };
   if ((values.values ?? values.stage) !== undefined && name !== "up" && name !== "preview")
-    throw new UserError(`${name} takes no --stage and no --values.`, "Only up and preview do.");
+    throw new UserError(`${name} does not take --stage or --values.`, "Only up and preview do.");
   await command({ stack: values.stack, overrides, rest });
 }
 

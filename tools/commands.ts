@@ -1,4 +1,4 @@
-/** What each make target does, as a story of calls. */
+/** What each make target does, step by step. */
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { execa } from "execa";
@@ -17,7 +17,7 @@ import type { Overrides } from "./stack-file";
 import { printSummary } from "./summary";
 import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
 
-/** `make up`: from nothing, or from any state, to the cluster that the configuration describes. args go to Pulumi. */
+/** `make up`: turns any state, or nothing, into the cluster that the configuration describes. args are for Pulumi. */
 export async function up(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
   const start = Date.now();
   const stack = openStack(name, overrides);
@@ -41,14 +41,14 @@ export async function preview(name: string, overrides: Overrides, args: readonly
   await pulumi.preview(args);
 }
 
-/** `make refresh`: reads what really exists into Pulumi's state. */
+/** `make refresh`: updates Pulumi's state with what really exists. */
 export async function refresh(name: string): Promise<void> {
   const pulumi = await pulumiOf(openStack(name));
   await makeReady(pulumi);
   await pulumi.refresh();
 }
 
-/** `make down`: destroys everything that belongs to the stack. The local cloud ends with its last stack. */
+/** `make down`: destroys everything that belongs to the stack. The local cloud stops with its last stack. */
 export async function down(name: string): Promise<void> {
   const stack = openStack(name);
   const pulumi = await pulumiOf(stack);
@@ -104,18 +104,18 @@ export async function lab(name: string, which?: string): Promise<void> {
   await runLabs(["run", which, "--stack", name]);
 }
 
-/** `make by-hand`: writes the whole bootstrap as a text to type. */
+/** `make by-hand`: writes the whole bootstrap as a transcript to type. */
 export async function byHand(name: string): Promise<void> {
   const path = await writeTranscript(openStack(name));
   console.log(`Written: ${relative(root, path)}`);
 }
 
-/** Name of the local cloud that a run uses. The tests have clouds of their own. */
+/** Name of the local cloud that a run uses. The tests use separate clouds. */
 const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
 
 const pulumiOf = async (stack: Stack): Promise<Pulumi> => new Pulumi(stack, await ensureToolchain(stack));
 
-/** Everything that a Pulumi command needs: a cloud, a stack that no other command works on, this run's configuration. */
+/** What a Pulumi command needs: a cloud, a stack that no other command is working on, and this run's configuration. */
 async function makeReady(pulumi: Pulumi): Promise<void> {
   if (pulumi.stack.isLocal) await startCloud(pulumi.stack);
   else await checkCredentials(pulumi.stack);
@@ -141,7 +141,7 @@ async function ensureLabImages(name: string): Promise<void> {
 }
 
 async function runLabs(args: readonly string[]): Promise<void> {
-  process.on("SIGINT", () => undefined); // the labs get it too; they restore what they changed, and then end
+  process.on("SIGINT", () => undefined); // the labs get it too, restore what they changed, and then end
   const { exitCode } = await execa("tsx", [join(root, "labs/cli.ts"), ...args], { stdio: "inherit", reject: false });
   if (exitCode === 1) throw new UserError("Not every experiment passed.", "The report says why.");
   if (exitCode !== 0) throw new UserError(`The labs ended early, with exit code ${exitCode}.`);

@@ -14,7 +14,7 @@ export interface NodeOutput {
   readonly podCidr?: string;
 }
 
-/** Outputs of the program, secrets included. */
+/** Outputs of the program, including secrets. */
 export interface StackOutputs {
   readonly kubeconfig?: string;
   readonly apiEndpoint?: string;
@@ -23,7 +23,7 @@ export interface StackOutputs {
   readonly sshPrivateKey?: string;
   readonly sshKnownHosts: string;
   readonly certificateExpiry: Readonly<Record<string, string>>;
-  /** What each step of the bootstrap found working when it last ran. */
+  /** The line with which each step of the bootstrap proved that it worked when it last ran. */
   readonly proofs: Readonly<Record<string, string>>;
 }
 
@@ -44,14 +44,14 @@ export async function writeStackFiles(dir: string, outputs: StackOutputs): Promi
   await writePrivateFile(join(dir, sshConfig), withAbsolutePaths(outputs.sshConfig, dir));
 }
 
-/** An SSH configuration that works from any folder: its key and known hosts are named relative to `dir`. */
+/** The SSH configuration with absolute paths, so that it works from any folder; its own paths are relative to `dir`. */
 const withAbsolutePaths = (sshConfig: string, dir: string): string =>
   sshConfig.replace(
     /^(\s*(?:IdentityFile|UserKnownHostsFile)\s+)([^\s/~]\S*)$/gm,
     (_line, keyword: string, file: string) => keyword + join(dir, file),
   );
 
-/** Removes those files. The effective configuration stays for the next `up`. */
+/** Removes those files. The effective configuration is kept for the next `up`. */
 export async function removeStackFiles(dir: string): Promise<void> {
   for (const file of Object.values(stackFiles)) await rm(join(dir, file), { force: true });
 }

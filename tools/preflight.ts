@@ -1,4 +1,4 @@
-/** Finds everything that can be known to be wrong before anything is installed, built or created. */
+/** Finds what is known to be wrong before anything is installed, built or created. */
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { execaSync } from "execa";
 import { statfsSync } from "node:fs";
@@ -15,7 +15,7 @@ export async function preflight(stack: Stack): Promise<void> {
   await checkCredentials(stack);
 }
 
-/** Pulumi reads the committed file of a stack on AWS, which a run must not change. */
+/** For a stack on AWS, Pulumi reads the committed file, which a run must not change. */
 function refuseOverrides({ name, overridden }: Stack): void {
   if (overridden.length)
     throw new UserError(
@@ -42,12 +42,12 @@ function checkMachine(): void {
   if (faults.length) throw new UserError(faults.map((fault) => `- ${fault}`).join("\n"));
 }
 
-/** Facts about this machine, gathered separately from the conclusions. */
+/** Facts about this machine, separate from the conclusions. */
 export interface MachineFacts {
   readonly platform: string;
   readonly architecture: string;
   readonly isRoot: boolean;
-  /** Bytes. */
+  /** In bytes. */
   readonly totalMemory: number;
   readonly freeDisk: number;
   /** Version of Python; undefined if the command is missing. */
@@ -81,7 +81,7 @@ export function lacks(facts: MachineFacts): string[] {
       `Builds, images and machines need 12 GiB of free disk space, and the checkout's file system has ${inGiB(facts.freeDisk)} left. Free some space.`,
     );
   if (!facts.python && !facts.hasApt)
-    faults.push("The local cloud's EC2 API needs python3 with venv. Install python3 and python3-venv.");
+    faults.push("The local cloud's EC2 API needs Python 3.10 or newer with pip. Install python3 and python3-pip.");
   if (!facts.dockerAnswers && !facts.hasApt)
     faults.push(
       "No container engine is running, and there is no apt-get to install one with. Install Docker Engine and start it.",

@@ -4,8 +4,8 @@ import { chmod, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
- * Writes a file with mode 0600, ending in a newline, and creates its folder with mode 0700 if there is none. A reader sees
- * the old content or the new, never a part.
+ * Writes a file with mode 0600, ending in a newline, and creates its folder with mode 0700 if it does not exist. A
+ * reader sees either the old content or the new, never a part of it.
  */
 export async function writePrivateFile(path: string, content: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,4 +1,4 @@
-/** Pulumi's command line for one stack: the same commands that a user types. */
+/** Pulumi's command line for one stack, with the same commands that a user would type. */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,14 +28,14 @@ export interface StateResource {
   readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
-/** An operation that had begun and not ended when the engine was killed. */
+/** An operation that had begun but not ended when the engine was killed. */
 export interface PendingOperation {
   readonly type: string;
   readonly resource: StateResource;
 }
 
 interface CommandOptions {
-  /** Keeps the output from the terminal and returns it. */
+  /** Returns the output instead of showing it on the terminal. */
   readonly quiet?: boolean;
   /** Whether the command is about this stack. Default: true. */
   readonly stackFlag?: boolean;
@@ -82,7 +82,7 @@ export class Pulumi {
     await this.run(["stack", "rm", "--yes", "--preserve-config"], { quiet: true });
   }
 
-  /** Releases the lock of a command that is gone. */
+  /** Releases the lock of a command that is no longer running. */
   async cancel(): Promise<void> {
     await this.run(["cancel", "--yes"], { quiet: true });
   }
@@ -125,9 +125,10 @@ export class Pulumi {
   }
 
   /**
-   * Creates the stack. Pulumi writes the salt of its secrets into the stack's file beside Pulumi.yaml. For a local stack that
-   * is a folder of its own, so that the committed file stays as it is; Pulumi makes a new salt if the effective file has none.
-   * It would reject a salt that a plain `pulumi preview` left in the committed file for a stack before this one.
+   * Creates the stack. Pulumi writes the salt of its secrets into the stack's file beside Pulumi.yaml. For a local stack,
+   * this runs in a temporary folder, so that the committed file does not change; Pulumi generates a new salt if the
+   * effective file has none. A salt that a plain `pulumi preview` left in the committed file for an earlier stack would be
+   * rejected.
    */
   private async init(): Promise<void> {
     const args = ["stack", "init", this.stack.name, "--no-select"];
@@ -176,7 +177,7 @@ export class Pulumi {
   }
 }
 
-/** The environment of Pulumi's file backend in this checkout. Its passphrase is made on first use. */
+/** The environment of Pulumi's file backend in this checkout. Its passphrase is created on first use. */
 function localBackend(): Record<string, string> {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   if (!existsSync(passphraseFile))
@@ -184,7 +185,7 @@ function localBackend(): Record<string, string> {
   return {
     PULUMI_BACKEND_URL: `file://${stateDir}`,
     PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile,
-    // the state has every step's text twice, as input and as output: compressed, it is a tenth of the size
+    // the state contains every step's text twice, as input and as output; compressed, it is a tenth of the size
     PULUMI_SELF_MANAGED_STATE_GZIP: "true",
   };
 }

@@ -1,4 +1,4 @@
-/** The YAML files of a stack: how they are read, and how the values of one run go on top of the committed ones. */
+/** The YAML files of a stack: how they are read, and how the values of a run are put on top of the committed ones. */
 import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -35,11 +35,11 @@ export function readStackFile(path: string): StackFile | undefined {
   }
 }
 
-/** Whether a value is encrypted by Pulumi, which alone can read it. */
+/** Whether a value is encrypted by Pulumi, so that nothing else can read it. */
 export const isEncrypted = (value: unknown): boolean =>
   typeof value === "object" && value !== null && "secure" in value;
 
-/** Whether a stack's file holds encrypted values, which only its own salt opens. */
+/** Whether a stack's file contains encrypted values, which can only be decrypted with its own salt. */
 const hasSecrets = ({ config = {} }: StackFile): boolean => Object.values(config).some(isEncrypted);
 
 /** The values of this project in a stack's file, by key without the namespace. */
@@ -50,8 +50,8 @@ export function projectValues({ config = {} }: StackFile): Record<string, unknow
 }
 
 /**
- * Puts a run's values on top of a stack's file: the configuration that this run has. Pure. Pulumi may have written a salt
- * into the committed file without need, for a passphrase that is gone; it counts only if something is encrypted with it.
+ * The configuration of a run: a stack's file with the run's values on top. Pure. Pulumi may have written a salt into the
+ * committed file unnecessarily, for a passphrase that no longer exists. It counts only if something is encrypted with it.
  */
 export function mergeStackFile(committed: StackFile, earlier: StackFile | undefined, overrides: Overrides): StackFile {
   const { encryptionsalt: own, ...rest } = committed;
@@ -64,10 +64,10 @@ export function mergeStackFile(committed: StackFile, earlier: StackFile | undefi
   return { ...rest, ...(encryptionsalt ? { encryptionsalt } : {}), config };
 }
 
-/** Whether a stack's file has a salt with which nothing in it is encrypted, such as one of a former stack. */
+/** Whether a stack's file has a salt with which nothing in it is encrypted, such as one left by an earlier stack. */
 export const hasUnusedSalt = (file: StackFile): boolean => file.encryptionsalt !== undefined && !hasSecrets(file);
 
-/** Removes the salt from a stack's file. Reads the file again for this, as its owner may have edited it in the meantime. */
+/** Removes the salt from a stack's file. Reads the file again, because its owner may have edited it in the meantime. */
 export async function removeSalt(path: string): Promise<void> {
   await writeFile(path, (await readFile(path, "utf8")).replace(/^encryptionsalt: .*\n?/m, ""));
 }

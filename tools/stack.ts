@@ -1,6 +1,6 @@
 /**
- * A stack as its files describe it. A command opens its stack once and passes the value on, so that every part of a run sees
- * the same configuration: the committed file with this run's values (STAGE, --values) on top.
+ * A stack as its files describe it. A command opens its stack once and passes it on, so that every part of a run sees the
+ * same configuration: the committed file with this run's values (STAGE, --values) on top.
  */
 import { type Config, formatFaults, parseConfig, type RawConfig } from "../cluster/config";
 import { completeConfig } from "../cluster/config/complete";
@@ -40,7 +40,7 @@ export class Stack {
 
   /**
    * @param committed the stack's own file; undefined if it was removed while the stack exists.
-   * @param earlier the effective file of the run before, if any.
+   * @param earlier the effective file of the previous run, if any.
    * @throws UserError if the stack has neither.
    */
   constructor(
@@ -66,8 +66,8 @@ export class Stack {
   }
 
   /**
-   * The configuration as the program will see it, encrypted values aside: only Pulumi can read those, and the program checks
-   * them. Not needed to destroy a stack, so that a faulty configuration does not prevent that.
+   * The configuration as the program will see it, except for encrypted values, which only Pulumi can read; the program
+   * checks those. It is not needed to destroy a stack, so that an invalid configuration does not prevent that.
    * @throws UserError that lists every fault, before Pulumi is started.
    */
   config(): Config {

@@ -1,4 +1,4 @@
-/** What a user sees of a stack at the end of `make up`, and by `make status`. */
+/** The summary of a stack that `make up` and `make status` print. */
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { execa } from "execa";
@@ -16,7 +16,7 @@ export async function printSummary(stack: Stack, outputs: StackOutputs): Promise
   console.log(nextCommands(stack));
 }
 
-/** Path of one of the stack's files, as it is typed in this folder. */
+/** Path of one of the stack's files, relative to the current folder. */
 const here = (stack: Stack, file: string): string => relative(process.cwd(), join(stack.dir, file));
 
 const machineTable = (machines: readonly NodeOutput[]): string =>

@@ -1,4 +1,4 @@
-/** Runs the checks and the tests, and ends with one line for all of them: `N passed, N failed`. */
+/** Runs the checks and the tests, and prints one line for all of them at the end: `N passed, N failed`. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ interface Count {
   readonly skipped: number;
 }
 
-/** A check is a command that has to exit 0. */
+/** A check is a command that must exit with 0. */
 interface Check {
   readonly name: string;
   readonly command: string;
@@ -49,7 +49,7 @@ async function runCheck({ name, command, args }: Check): Promise<Count> {
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
 }
 
-/** Runs Vitest once; a run without a report, or with an error outside of any test, counts as one failure. */
+/** Runs Vitest once. A run without a report, or with an error outside any test, counts as one failure. */
 async function runVitest(names: readonly string[]): Promise<Count> {
   const dir = mkdtempSync(join(tmpdir(), "kfs-test-"));
   const report = join(dir, "report.json");
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
   }
   if (what === "all") {
     if (sum("failed") === 0) await run(projects.all);
-    else console.log("The tests on the local cloud are skipped until the checks pass.");
+    else console.log("All other tests are skipped until the checks pass.");
   }
   if (what === "drills") await run(projects.drills);
   const skipped = sum("skipped");

@@ -44,17 +44,17 @@ export async function ensureReleasesFor(stack: Stack): Promise<{ releasesDir: st
   return { releasesDir, registryDir };
 }
 
-/** Ensures that the local cloud's registry has these images; its folder. */
+/** Ensures that the local cloud's registry has these images, and returns its folder. */
 export async function ensureImagesFor(names: readonly string[]): Promise<string> {
   const { registryDir } = await ensureImages(names);
   return registryDir;
 }
 
-/** Ensures that kubectl of the stack's own version is in the stack's folder of executables; its path. */
+/** Ensures that kubectl, in the stack's version, is in the stack's folder of executables, and returns its path. */
 export async function ensureKubectl(stack: Stack): Promise<string> {
   const all = releases(stack.config(), hostArchitecture);
   const { kubectl } = all;
-  // a local stack has the whole release by now; for one on AWS, kubectl alone is downloaded
+  // a local stack has the whole release by now; for one on AWS, only kubectl is downloaded
   const wanted = stack.isLocal ? kubernetesBinaries.map((name) => all[name]) : [kubectl];
   const mirror = await ensureReleases(wanted, hostArchitecture);
   const link = join(stackBin(stack), "kubectl");

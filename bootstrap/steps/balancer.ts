@@ -1,4 +1,4 @@
-/** HAProxy on a machine of its own, in front of the API servers, as in the series. */
+/** HAProxy on a dedicated machine, in front of the API servers, as in the series. */
 import { fileFrom } from "../files";
 import { defineStep, theBalancer } from "../step";
 import { machine } from "./machine";

@@ -13,7 +13,7 @@ function apiServerUnit(spec: ClusterSpec, controller: Controller): StepFile {
     ETCD_SERVERS: spec.controllers.map(({ privateIp }) => `https://${privateIp}:2379`).join(","),
     SERVICE_CIDR: spec.serviceCidr,
     TLS_CIPHER_SUITES: tlsCipherSuites.join(","),
-    // Requests are still served for this long after the load balancer could notice that this server is shutting down.
+    // After a shutdown begins, requests are still served for this long, so that the load balancer can notice it first.
     SHUTDOWN_DELAY: spec.controllers.length > 1 ? "5s" : "0s",
   });
   return { ...unit, content: withFlags(unit.content, spec.apiServerArgs) };

@@ -1,4 +1,4 @@
-/** Nodes and etcd members that are no longer wanted leave while their machines still run: Pulumi deletes those last. */
+/** Removes unwanted nodes and etcd members while their machines still run, because Pulumi deletes machines last. */
 import { controllerLines, reaches } from "../parts";
 import { defineStep, onceForTheCluster } from "../step";
 import { controlPlane } from "./control-plane";
@@ -6,7 +6,7 @@ import { etcd } from "./etcd";
 
 export const departures = defineStep({
   name: "departures",
-  title: "Remove what belongs to machines that are gone",
+  title: "Remove nodes and members that are no longer wanted",
   stage: "etcd",
   on: onceForTheCluster,
   work: (spec, controller) => {

@@ -1,4 +1,4 @@
-/** CoreDNS: names for Services, and the proof that they resolve. */
+/** CoreDNS: names for Services, and proof that they resolve. */
 import { images } from "../../cluster/versions";
 import { fileFrom } from "../files";
 import { defineStep, onceForTheCluster } from "../step";
@@ -18,7 +18,7 @@ export const dns = defineStep({
       }),
     ],
     admin: true,
-    // not after the nodes: the pods wait for them by themselves
+    // not after the nodes, because the pods wait for them anyway
     after: [rbac.at(controller)],
   }),
 });

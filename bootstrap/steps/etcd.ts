@@ -5,7 +5,7 @@ import { controllerLines } from "../parts";
 import { defineStep, everyController } from "../step";
 import { machine } from "./machine";
 
-/** A file in /etc/etcd, under the name that the series gives it, for the user etcd only. */
+/** A file in /etc/etcd, with the name that the series gives it, readable only by the user etcd. */
 const etcdFile = (name: string, source: MaterialKey): SecretFile => ({
   path: `/etc/etcd/${name}.pem`,
   mode: "0600",

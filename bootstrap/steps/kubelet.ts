@@ -9,7 +9,7 @@ import { containerRuntime } from "./container-runtime";
 /** Only pods that tolerate it are scheduled on the control plane. */
 const controlPlaneTaint = { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" };
 
-/** The kubelet's configuration as far as it is known beforehand; the script adds the machine's own facts as a drop-in. */
+/** The part of the kubelet's configuration that is known in advance; the script adds the machine's facts as a drop-in. */
 export const kubeletConfig = (spec: ClusterSpec, { role }: Node): StepFile =>
   fileFrom(
     "configs/kubelet.yaml",
@@ -51,7 +51,7 @@ export const kubelet = defineStep({
       kubeconfigFile("kubelet", `kubeconfig/kubelet/${node.name}`),
       kubeconfigFile("proxy", "kubeconfig/kube-proxy"),
     ],
-    // not after the control plane: the script prepares everything else first and then waits for the API server itself
+    // not after the control plane, because the script prepares everything else first and then waits for the API server
     after: [containerRuntime.at(node)],
   }),
 });

@@ -1,4 +1,4 @@
-/** What every machine needs first: its name, its neighbours, its kernel settings, and downloads that start early. */
+/** What every machine needs first: its name, its neighbours' names, packages, kernel settings, and early downloads. */
 import type { Machine, Role } from "../../cluster/shape";
 import type { ClusterSpec } from "../../cluster/spec";
 import type { ReleaseName } from "../../cluster/versions";
@@ -10,7 +10,7 @@ import { defineStep, everyMachine } from "../step";
 /** Shell files that are installed on every machine, from scripts/lib/. */
 const library = ["library", "releases", "units", "cluster", "run-step", "prefetch"];
 
-/** Files for the control plane only: what its library needs in addition, and tools to recover etcd with. */
+/** Files for the control plane only: additions to the library, and tools for forming and restoring etcd's cluster. */
 const controlPlaneFiles: readonly StepFile[] = [
   publicFile(`${libraryDirectory}/etcd-membership.sh`, asset("scripts/lib/etcd-membership.sh")),
   ...["announce-empty.py", "restore-etcd.sh"].map((name) =>
@@ -28,7 +28,7 @@ const downloads: Record<Role, readonly ReleaseName[]> = {
   balancer: [],
 };
 
-/** Lines of "command package": what a Debian image may lack. */
+/** Lines of "command package": packages that a Debian image may lack. */
 const packages = (role: Role): string =>
   [
     "curl curl",

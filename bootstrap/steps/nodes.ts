@@ -1,4 +1,4 @@
-/** The nodes as a whole: all of them are registered, labelled, and Ready as far as the stage goes. */
+/** The nodes as a whole: all of them are registered and labelled, and Ready if the stage includes the pod network. */
 import { reaches } from "../parts";
 import { defineStep, onceForTheCluster } from "../step";
 import { departures } from "./departures";

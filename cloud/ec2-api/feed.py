@@ -75,7 +75,7 @@ class Feed:
             }
 
     def stopped(self, instance_id: str, boot: float) -> bool:
-        """Compares and stops in one step: a start that came in after the hypervisor looked must not be undone."""
+        """Checks and stops under one lock, so that a start requested after the hypervisor looked is not undone."""
         with self.condition:
             for instance in instances():
                 if instance.id != instance_id or not instance.is_running():

@@ -1,4 +1,4 @@
-/** Completes a stack's values with the project's defaults, for those who read them without the engine. */
+/** Completes a stack's values with the project's defaults, for code that reads them without Pulumi's engine. */
 import type { RawConfig } from ".";
 
 /** The part of Pulumi.yaml that describes the configuration. */
@@ -10,7 +10,7 @@ export interface ProjectFile {
 
 const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
-/** Values by key, without the namespace, as the engine would hand them to the program: complete and as text. */
+/** Values by key, without the namespace, complete and as text, as the engine would pass them to the program. */
 export function completeConfig(project: ProjectFile, values: Readonly<Record<string, unknown>>): RawConfig {
   const defaults = Object.entries(project.config).map(([key, entry]) => [key, entry.default] as const);
   return Object.fromEntries([...defaults, ...Object.entries(values)].map(([key, value]) => [key, text(value)]));

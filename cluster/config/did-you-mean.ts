@@ -1,7 +1,7 @@
 /** Suggestions for misspelt words. */
 import { closest, distance } from "fastest-levenshtein";
 
-/** The word that was probably meant, whatever its case; undefined if none is close. */
+/** The word that was probably meant, ignoring case; undefined if none is close. */
 function nearest(text: string, words: readonly string[]): string | undefined {
   const [wanted, candidates] = [text.toLowerCase(), words.map((word) => word.toLowerCase())];
   const near = closest(wanted, candidates);

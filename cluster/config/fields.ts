@@ -1,6 +1,6 @@
 /**
- * Every configuration key by itself: how its text is read, and what can be wrong with it. Types, defaults and descriptions
- * for the user are in Pulumi.yaml; rules between keys are in rules.ts.
+ * How the text of each configuration key is read, and what can be wrong with it. Types, defaults and descriptions for the
+ * user are in Pulumi.yaml; rules between keys are in rules.ts.
  */
 import { Region } from "@pulumi/aws/types/enums";
 import { z } from "zod";
@@ -22,7 +22,7 @@ class Problem extends Error {
   }
 }
 
-/** A field that `read` turns from text into a value, or refuses by a Problem. */
+/** A field that `read` converts from text to a value, or rejects by throwing a Problem. */
 const field = <T>(read: (text: string) => T) =>
   z.string().transform((text, context): T => {
     try {
@@ -34,7 +34,7 @@ const field = <T>(read: (text: string) => T) =>
     }
   });
 
-/** A field whose empty text means "not set". */
+/** A field that is not set if its text is empty. */
 const optional = <T>(read: (text: string) => T) =>
   field((text): T | undefined => (text === "" ? undefined : read(text)));
 
@@ -123,7 +123,7 @@ const version =
     const choices = `Choose ${known.join(", ")}.`;
     if (!/^v\d+\.\d+\.\d+$/.test(text)) throw new Problem("is not a version in the form v1.2.3.", choices);
     if (!text.startsWith(`${minor}.`))
-      throw new Problem(`is outside ${minor}.x, for which the units and flags are written.`, choices);
+      throw new Problem(`is outside ${minor}.x, which the units and flags are written for.`, choices);
     if (!known.includes(text)) throw new Problem("is not one of the versions that were tested together.", choices);
     return text;
   };
@@ -132,7 +132,7 @@ const url = (text: string): string => {
   const parsed = URL.parse(text);
   if (!parsed || !["http:", "https:"].includes(parsed.protocol) || parsed.search || parsed.hash)
     throw new Problem(
-      "is not the base of an http or https URL.",
+      "is not an http or https base URL.",
       "Write it like https://mirror.example.org or http://10.0.0.1:8080/releases.",
     );
   return text.replace(/\/+$/, "");
@@ -178,7 +178,8 @@ function reservation(text: string): { cpu?: string; memory?: string } {
 
 function apiServerArgs(text: string): Record<string, string> {
   const entries = Object.entries(json(text)).map(([flag, value]): [string, string] => {
-    if (flag.startsWith("-")) throw new Problem(`writes ${flag} with dashes.`, `Write ${flag.replace(/^-+/, "")}.`);
+    if (flag.startsWith("-"))
+      throw new Problem(`has ${flag} with leading dashes.`, `Write ${flag.replace(/^-+/, "")}.`);
     if (!/^[a-z][a-z0-9-]*$/.test(flag))
       throw new Problem(
         `has "${flag}", which is not a valid flag name.`,
@@ -188,7 +189,7 @@ function apiServerArgs(text: string): Record<string, string> {
     if (owner) throw new Problem(`sets ${flag}, which the program sets itself: ${owner}`, `Remove ${flag}.`);
     if (!["string", "number", "boolean"].includes(typeof value) || /[\n\r]/.test(String(value)))
       throw new Problem(
-        `gives ${flag} a value that is not one line of text.`,
+        `gives ${flag} a value that is not a single line of text.`,
         "Write lists separated by commas, as on a command line.",
       );
     if (flag === "enable-admission-plugins" && !String(value).split(",").includes("NodeRestriction"))
@@ -232,19 +233,19 @@ function encryptionKey(text: string): string {
   return text;
 }
 
-/** Every key of the configuration, in the order of Pulumi.yaml. */
+/** Every key of the configuration. */
 export const fields = {
   region: field(region),
   zones: field((text) => {
     if (!["1", "3"].includes(text))
-      throw new Problem("must be 1 or 3: the network is laid out for one zone or for three.", "Set 1 or 3.");
+      throw new Problem("must be 1 or 3, because the network is laid out for one zone or for three.", "Set 1 or 3.");
     return Number(text);
   }),
   controlPlaneCount: field((text) => {
     if (text === "2")
       throw new Problem("is worse than 1: etcd on two nodes stops as soon as either of them does.", "Set 1 or 3.");
     if (!["1", "3"].includes(text))
-      throw new Problem("must be 1 or 3, the sizes at which etcd forms a useful quorum here.", "Set 1 or 3.");
+      throw new Problem("must be 1 or 3, the sizes that give etcd a useful quorum here.", "Set 1 or 3.");
     return Number(text);
   }),
   workerCount: field(integer(1, maxWorkers, "is out of range: the subnets have no addresses for that many workers.")),
@@ -255,7 +256,7 @@ export const fields = {
     integer(
       10,
       16384,
-      "is out of range: the image, container images and logs need 10 GiB, and gp3 volumes end at 16384.",
+      "is out of range: the image, container images and logs need 10 GiB, and gp3 volumes have at most 16384.",
     ),
   ),
   clusterName: field(clusterName),

@@ -1,4 +1,4 @@
-/** Checks a configuration as a whole: either all of it is valid, or every fault is reported at once. */
+/** Checks a configuration as a whole: either all of it is valid, or all faults are reported together. */
 import type { ApiEndpointKind } from "../shape";
 import { didYouMean } from "./did-you-mean";
 import { fields, type Fields } from "./fields";
@@ -8,7 +8,7 @@ export type { Fault } from "./rules";
 
 /** The user's own SSH key. */
 export interface SshKey {
-  /** The private key, as its file holds it. */
+  /** The private key, as in its file. */
   readonly privateKey: string;
   /** The public key in OpenSSH's one-line form, without a comment. */
   readonly publicKey: string;
@@ -21,22 +21,22 @@ export type Config = Omit<Fields, "apiEndpoint" | "sshPrivateKeyFile"> & {
   readonly sshKey?: SshKey;
 };
 
-/** Values as Pulumi hands them to a program: text by key, without the namespace; objects as JSON. */
+/** Values as Pulumi passes them to a program, as text by key, without the namespace; objects are JSON. */
 export type RawConfig = Readonly<Record<string, string>>;
 
 export interface ConfigSource {
-  /** Name of the stack, which names the cluster unless clusterName is set. */
+  /** Name of the stack, and of the cluster unless clusterName is set. */
   readonly stack: string;
   /** Keys whose values are encrypted in the stack's file. */
   readonly secretKeys?: readonly string[];
-  /** Reads the file that sshPrivateKeyFile names, or says what is wrong with it. */
+  /** Reads the file that sshPrivateKeyFile names, or returns what is wrong with it. */
   readonly readSshKey: (file: string) => SshKey | { readonly fault: string; readonly remedy: string };
 }
 
 /** Keys whose values must never be shown. */
 const secrets: readonly string[] = ["encryptionKey"];
 
-/** Checks a configuration. Pure, but for what `readSshKey` does. */
+/** Checks a configuration. Pure, except for `readSshKey`. */
 export function parseConfig(raw: RawConfig, source: ConfigSource): { config: Config } | { faults: Fault[] } {
   const given: RawConfig = { ...raw, clusterName: raw["clusterName"] || source.stack };
   const values: Record<string, unknown> = {};
@@ -90,9 +90,9 @@ const plainSecrets = (given: RawConfig, { secretKeys = [] }: ConfigSource): Faul
       remedy: `Create a new one and store it encrypted: head -c 32 /dev/urandom | base64 | pulumi config set --secret ${key}`,
     }));
 
-/** The faults as a text for the user. */
+/** The faults as text for the user. */
 export function formatFaults(faults: readonly Fault[], stack: string): string {
-  const many = faults.length === 1 ? "1 fault" : `${faults.length} faults`;
+  const many = faults.length === 1 ? "1 error" : `${faults.length} errors`;
   const list = faults.map(
     ({ key, value, problem, remedy }) => `  ${key}${value ? ` = ${value}` : ""}\n    ${problem}\n    ${remedy}`,
   );

@@ -46,7 +46,7 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
   ["the audit policy and its log are the record of the cluster.", ["audit-policy-file", "audit-log-path"]],
 ];
 
-/** Flag -> why the program owns it, as the end of a sentence. */
+/** Flag -> the reason why the program sets it, as the end of a sentence. */
 export const ownedFlags: Readonly<Record<string, string>> = Object.fromEntries(
   reasons.flatMap(([reason, flags]) => flags.map((flag) => [flag, reason])),
 );

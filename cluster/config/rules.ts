@@ -1,10 +1,10 @@
-/** What must hold between configuration keys. A rule is checked only if every key that it reads is valid by itself. */
+/** Rules between configuration keys. A rule is checked only if each key that it reads is valid on its own. */
 import { address, cidr, contains, countSubnets, formatCidr, nthAddress, nthSubnet, overlap, size } from "../cidr";
 import { maxControllers, nodePodPrefix, subnetPrefix } from "../shape";
 import type { Fields } from "./fields";
 import { capacity } from "../instance-types";
 
-/** One thing that is wrong, and what to do about it. */
+/** One thing that is wrong, and how to correct it. */
 export interface Fault {
   readonly key: string;
   /** The offending value as text; undefined if it is a secret or not set. */
@@ -25,7 +25,7 @@ const rule = <K extends keyof Fields>(keys: readonly K[], check: (config: Pick<F
   check: check as Rule["check"],
 });
 
-/** Findings of every rule whose keys all have values. */
+/** Findings of all rules whose keys have values. */
 export function brokenRules(config: Partial<Fields>): Finding[] {
   return rules.filter(({ keys }) => keys.every((key) => key in config)).flatMap(({ check }) => check(config as Fields));
 }
@@ -38,7 +38,7 @@ const disjoint = (a: "vpcCidr" | "podCidr" | "serviceCidr", b: "podCidr" | "serv
     finding(
       overlap(cidr(config[a]), cidr(config[b])),
       b,
-      `overlaps ${a} (${config[a]}); so it would be ambiguous which of them a packet belongs to.`,
+      `overlaps ${a} (${config[a]}), so it would be ambiguous which of them a packet belongs to.`,
       `Choose networks that share no address, such as 10.0.0.0/16, 10.200.0.0/16 and 10.32.0.0/24.`,
     ),
   );
@@ -75,7 +75,7 @@ const rules: readonly Rule[] = [
     return finding(
       blocks < zones + 1,
       "vpcCidr",
-      `has ${blocks} blocks of /${subnetPrefix}; ${zones} zones take ${zones + 1} (the first stays free).`,
+      `has ${blocks} blocks of /${subnetPrefix}; ${zones} zones take ${zones + 1} (the first is unused).`,
       `Use a /${zones === 1 ? 23 : 22} or larger, such as 10.0.0.0/16.`,
     );
   }),
@@ -147,13 +147,13 @@ const rules: readonly Rule[] = [
       ...finding(
         kind === "elastic-ip",
         "apiEndpoint",
-        "is the address of one machine: with 3 control-plane nodes, the API would be lost with that machine.",
+        "is the address of one machine, so with 3 control-plane nodes the API would be lost with that machine.",
         "Set nlb (with zones 3) or haproxy.",
       ),
       ...finding(
         kind === "nlb" && zones === 1,
         "zones",
-        "puts all 3 control-plane nodes into one zone, behind a load balancer whose purpose is to survive the loss of a zone.",
+        "puts all 3 control-plane nodes in one zone, behind a load balancer whose purpose is to survive the loss of a zone.",
         "Set zones to 3, or set apiEndpoint to haproxy for the shape of the series, in one zone.",
       ),
     ];

@@ -1,4 +1,4 @@
-/** What the program registers with the engine, for every shape of a cluster. */
+/** What the program registers with the engine, for every shape of cluster. */
 import { describe, expect, it } from "vitest";
 import { definitions } from "../../bootstrap/steps";
 import { spec } from "../support/spec";
@@ -22,11 +22,11 @@ const ingress = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
 const egress = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule";
 const shapes: [string, Record<string, unknown>][] = [
   ["single-master", single],
-  ["the series'", series],
+  ["series", series],
   ["HA, private", { ...ha, ...local }],
 ];
 
-/** A machine's own resources: those that would not exist without it. */
+/** The resources that would not exist without a machine. */
 const ofMachine = (run: Run, machine: string): Registered[] =>
   run.resources.filter(
     ({ type, name }) =>
@@ -35,12 +35,12 @@ const ofMachine = (run: Run, machine: string): Registered[] =>
       (type === command && name.endsWith(`@${machine}`)),
   );
 
-/** Steps that are run once for the whole cluster, on the first control-plane machine. */
+/** Steps that run once for the whole cluster, on the first control-plane machine. */
 const once = new Set<string>(definitions(spec()).flatMap(({ name, on }) => (on.once ? [name] : [])));
 const forAll = (name: string): boolean => once.has(name.split("@")[0] ?? "");
 
 describe.each(shapes)("a cluster of shape %s", (_, values) => {
-  it("opens nothing to the world, and is opened by groups where it can be", async () => {
+  it("opens nothing to the world, and every rule has exactly one group or network", async () => {
     const run = await runProgram(values);
     const rules = run.ofType(ingress);
     expect(rules.length).toBeGreaterThan(10);
@@ -89,7 +89,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
       expect(plainText(run.outputs[open])).not.toContain("[secret]");
   });
 
-  it("runs its steps over verified SSH, again on a new instance, and never on one that is deleted", async () => {
+  it("runs its steps over verified SSH, again on a new instance, but never on one that is deleted", async () => {
     const run = await runProgram(values);
     for (const { inputs, name, deletedWith } of run.ofType(command)) {
       const machine = name.split("@")[1] as string;
@@ -109,7 +109,7 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
     }
   });
 
-  it("waits for no load balancer and no other machine before it runs etcd", async () => {
+  it("does not wait for a load balancer or another machine before it runs etcd and the control plane", async () => {
     const run = await runProgram(values);
     for (const step of run.ofType(command).filter(({ name }) => /^(machine|etcd|control-plane)@/.test(name))) {
       const machine = step.name.split("@")[1] as string;
@@ -127,12 +127,12 @@ describe.each(shapes)("a cluster of shape %s", (_, values) => {
     for (const { name } of run.ofType(instance)) {
       const own = ofMachine(run, name).filter((resource) => !forAll(resource.name));
       expect(own.filter(({ type }) => type === command).length).toBeLessThanOrEqual(6);
-      // A control-plane node has its etcd member's pair, two more steps and its place behind the load balancer as well.
+      // A control-plane node also has its etcd member's pair, two more steps, and its place behind the load balancer.
       expect(own.length).toBeLessThanOrEqual(name.startsWith("controller") ? 16 : 12);
     }
   });
 
-  it("previews before anything exists: every resource is shown, and the text of every step is readable", async () => {
+  it("can be previewed before anything exists, with every resource and the readable text of every step", async () => {
     const [preview, run] = [await runProgram(values, { preview: true }), await runProgram(values)];
     expect(preview.resources.map(({ type, name }) => `${type} ${name}`).sort()).toEqual(
       run.resources.map(({ type, name }) => `${type} ${name}`).sort(),
@@ -157,7 +157,7 @@ describe("the API endpoint", () => {
   it.each<[string, Record<string, unknown>, string]>([
     ["is the Elastic IP of one control-plane node", single, "https://203.0.113.10:6443"],
     ["is a load balancer's name for three", ha, "https://api-1.elb.ap-southeast-1.amazonaws.com:6443"],
-    ["is the balancer's Elastic IP in the series' shape", series, "https://203.0.113.10:6443"],
+    ["is the balancer's Elastic IP in the shape of the series", series, "https://203.0.113.10:6443"],
     ["is a private address if the administrator connects through the VPC", local, "https://10.0.1.11:6443"],
   ])("%s", async (_, values, expected) => {
     const run = await runProgram(values);
@@ -175,7 +175,7 @@ describe("the API endpoint", () => {
     );
   });
 
-  it("of three does not preserve client addresses, and checks the health of each target", async () => {
+  it("for three nodes does not preserve client addresses, and checks the health of each target", async () => {
     const run = await runProgram({ ...ha, ...local });
     expect(run.get("aws:lb/targetGroup:TargetGroup", "api").inputs).toMatchObject({
       preserveClientIp: "false",
@@ -223,7 +223,7 @@ describe("a stage", () => {
 });
 
 describe("certificates", () => {
-  it("are renewed by the epoch, but for CAs and the service-account pair", async () => {
+  it("are renewed by the epoch, except CAs and the service-account pair", async () => {
     const run = await runProgram({ certificateEpoch: 3, encryptionKey }, { secretKeys: ["encryptionKey"] });
     const kept = run
       .ofType("tls:index/privateKey:PrivateKey")
@@ -256,7 +256,7 @@ describe("certificates", () => {
   });
 });
 
-describe("what the user gives", () => {
+describe("what the user provides", () => {
   it("can be an encryption key, which stays secret", async () => {
     const run = await runProgram({ certificateEpoch: 3, encryptionKey }, { secretKeys: ["encryptionKey"] });
     for (const { inputs } of run.resources) expect(plainText(inputs)).not.toContain(encryptionKey);
@@ -277,11 +277,11 @@ describe("what the user gives", () => {
     expect(new Map(rest(there) as [string, string][])).toEqual(new Map(rest(here) as [string, string][]));
   });
 
-  it("is rejected with all faults at once, before the first resource", async () => {
+  it("is rejected with all errors at once, before the first resource", async () => {
     const failed = runProgram({ controlPlaneCount: 2, adminCidr: "0.0.0.0/0", zone: 3 });
     await expect(failed).rejects.toMatchObject({ code: 3, stdout: "" });
     await expect(failed).rejects.toMatchObject({
-      stderr: expect.stringMatching(/^The configuration of stack test has 3 faults/) as string,
+      stderr: expect.stringMatching(/^The configuration of stack test has 3 errors/) as string,
     });
     await expect(failed).rejects.not.toMatchObject({ stderr: expect.stringMatching(/^\s+at /m) as string });
   });

@@ -11,7 +11,7 @@ import { openStack } from "../../tools/stack";
 import { ensureToolchain } from "../../tools/toolchain";
 import { type Template, words } from "./words";
 
-/** Where a test's cluster lives: it shares nothing with a user's cluster. */
+/** Where a test's cluster lives. It shares nothing with a user's cluster. */
 export interface Place {
   readonly stack: string;
   /** Name of the local cloud. */
@@ -66,7 +66,7 @@ export class TestCluster {
     for (const [name, value] of Object.entries(values)) this.config[`kubernetes-from-scratch:${name}`] = value;
   }
 
-  /** Runs a make target for this stack and returns its whole output. @throws unless it exits 0. */
+  /** Runs a make target for this stack and returns its whole output. @throws unless it exits with 0. */
   async make(...command: Template): Promise<string> {
     return (await this.succeed("make", this.target(command))).all;
   }
@@ -101,7 +101,7 @@ export class TestCluster {
     await child;
   }
 
-  /** Runs kubectl as the administrator; its standard output, trimmed. @throws unless it exits 0. */
+  /** Runs kubectl as the administrator, and returns its standard output, trimmed. @throws unless it exits with 0. */
   async kubectl(...command: Template): Promise<string> {
     await this.loadEnvironment();
     return (await this.succeed("kubectl", words(...command))).stdout.trim();
@@ -112,7 +112,7 @@ export class TestCluster {
     return this.run("kubectl", words(...command));
   }
 
-  /** Runs Pulumi as a user does after `eval "$(make -s env)"`; its standard output, trimmed. */
+  /** Runs Pulumi as a user does after `eval "$(make -s env)"`, and returns its standard output, trimmed. */
   async pulumi(...command: Template): Promise<string> {
     await this.loadEnvironment();
     return (await this.succeed("pulumi", words(...command))).stdout.trim();
@@ -124,7 +124,7 @@ export class TestCluster {
     await this.succeed("kubectl", ["apply", "-f", "-"], manifests);
   }
 
-  /** Runs a shell command on a machine over SSH with the host key pinned; its standard output, trimmed. */
+  /** Runs a shell command on a machine over SSH with the host key pinned, and returns its standard output, trimmed. */
   async ssh(machine: string, command: string, input?: string): Promise<string> {
     return (await this.succeed("ssh", this.login(machine, command), input)).stdout.trim();
   }
@@ -138,7 +138,7 @@ export class TestCluster {
     return this.ssh(machine, ["sudo bash -s --", ...args].join(" "), scriptText(file));
   }
 
-  /** Runs the local cloud's command line; the environment names the cloud. */
+  /** Runs the local cloud's command line on the cloud that the environment names. */
   async cloud(...command: Template): Promise<string> {
     return (await this.succeed("tsx", ["cloud/cli.ts", ...words(...command)])).stdout;
   }
@@ -168,7 +168,7 @@ export class TestCluster {
     return join(root, `Pulumi.${this.at.stack}.yaml`);
   }
 
-  /** Arguments of make; the stack's configuration is written for it. */
+  /** Arguments for make. Also writes the stack's configuration, which it reads. */
   private target(command: Template): string[] {
     writeFileSync(this.configFile, stringify({ config: this.config }));
     const [target = "", ...args] = words(...command);
@@ -197,7 +197,7 @@ export class TestCluster {
     return { exitCode, stdout, all: all ?? "" };
   }
 
-  /** Runs a command that has to work. @throws with its whole output unless it exits 0. */
+  /** Runs a command that must succeed. @throws with its whole output unless it exits with 0. */
   private async succeed(command: string, args: readonly string[], input?: string): Promise<Outcome> {
     const outcome = await this.run(command, args, input);
     if (outcome.exitCode === 0) return outcome;

@@ -55,7 +55,7 @@ export async function healthy(cluster: TestCluster, count = 3, seconds = 120): P
   expect((await members(cluster, "controller-0")).filter((member) => !member.learner)).toHaveLength(count);
 }
 
-/** Makes a machine's member the leader. */
+/** Makes the member on a machine the leader. */
 export async function leadBy(cluster: TestCluster, machine: string): Promise<void> {
   const now = await leader(cluster);
   if (now === machine) return;

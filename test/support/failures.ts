@@ -1,4 +1,4 @@
-/** Failures of a highly available cluster, one function each: break something, watch, repair it, return the figures. */
+/** Failures of a highly available cluster. Each breaks something, watches, repairs it, and returns the figures. */
 import { expect } from "vitest";
 import { images } from "../../cluster/versions";
 import { etcdctl, healthy, leader, leadBy } from "./etcd";
@@ -9,7 +9,7 @@ import type { WriterReport } from "./writer";
 /** What is done to a cluster while a client writes to it. */
 export interface Failure {
   readonly name: string;
-  /** Whether a majority of the control plane stays up: a client that retries must then notice nothing. */
+  /** Whether a majority of the control plane stays up; if so, a client that retries must not notice anything. */
   readonly quorum: "kept" | "lost";
   /** Takes many minutes, so it only runs in the drills. */
   readonly long?: boolean;
@@ -124,7 +124,7 @@ export const failures: readonly Failure[] = [
       whileWriting(cluster, async () => {
         await cluster.apply(JSON.stringify(movingPods));
         await cluster.kubectl`wait --for=condition=Available deployment/moving --timeout=90s`;
-        expect(await podsOn(cluster, "worker-1"), "a pod runs on the worker that goes").not.toBe(0);
+        expect(await podsOn(cluster, "worker-1"), "a pod runs on the worker that will be lost").not.toBe(0);
         await cluster.cloud`terminate worker-1`;
         const start = Date.now();
         await eventually("both pods to run on worker-0", 240, async () => {
@@ -202,7 +202,7 @@ export const failures: readonly Failure[] = [
   },
 ];
 
-/** Seconds by which a machine's API server is ahead, by the date in its responses. */
+/** Seconds by which a machine's API server is ahead, according to the date in its responses. */
 async function clockOf(cluster: TestCluster, machine: string): Promise<number> {
   const headers = await cluster.ssh(machine, "curl -sk -D - -o /dev/null https://127.0.0.1:6443/livez");
   const date = /^date: (.*)$/im.exec(headers)?.[1] ?? "";

@@ -1,5 +1,5 @@
 /**
- * Runs the real program against Pulumi's mocks in a process of its own, and prints every resource that it registered, as
+ * Runs the real program against Pulumi's mocks in a separate process, and prints every resource that it registered, as
  * JSON. Nothing is created. Environment: HARNESS={values, secretKeys, preview}.
  */
 import * as pulumi from "@pulumi/pulumi";
@@ -9,7 +9,7 @@ const { values, secretKeys, preview } = JSON.parse(process.env["HARNESS"] ?? "{}
 const project = "kubernetes-from-scratch";
 const zones = ["ap-southeast-1c", "ap-southeast-1a", "ap-southeast-1b"];
 
-/** What providers answer besides the inputs. Mocks hand secrets on in the clear unless they are wrapped here. */
+/** What providers return in addition to the inputs. Mocks pass secrets on in plain text unless they are wrapped here. */
 const answers: Record<string, (name: string, inputs: Record<string, unknown>) => Record<string, unknown>> = {
   "tls:index/privateKey:PrivateKey": (name) => ({
     privateKeyPem: pulumi.secret(`PRIVATE KEY ${name}\n`),
@@ -41,14 +41,14 @@ const ofProvider = (type: string): boolean => type.startsWith("pulumi:providers:
 
 const mocks: pulumi.runtime.Mocks = {
   newResource: ({ type, name, inputs, custom }) => {
-    // In a preview nothing exists yet: the engine knows no id and no output but the inputs.
+    // In a preview nothing exists yet, so the engine has no ids, and no outputs except the inputs.
     if (preview && custom && !ofProvider(type)) return { id: undefined, state: inputs as Record<string, unknown> };
     return { id: `${name}-id`, state: { ...inputs, ...answers[type]?.(name, inputs as Record<string, unknown>) } };
   },
   call: ({ token }) => (token.startsWith("aws:ec2/getAmi") ? { id: "ami-1" } : { names: zones }),
 };
 
-/** Parts of the monitor's requests that the tests look at. */
+/** The parts of the monitor's requests that the tests use. */
 interface RegisterRequest {
   getType(): string;
   getName(): string;

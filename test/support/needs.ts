@@ -1,4 +1,4 @@
-/** The cluster that a file of tests needs: built before the first test, destroyed after the last. */
+/** The cluster that a test file needs. It is built before the first test and destroyed after the last. */
 import { afterAll, beforeAll } from "vitest";
 import { TestCluster } from "./cluster";
 

@@ -19,7 +19,7 @@ export interface Registered {
   readonly type: string;
   readonly name: string;
   readonly parent: string;
-  /** Inputs; what is secret is wrapped, see isSecret. */
+  /** Inputs. Secrets are wrapped, see isSecret. */
   readonly inputs: Readonly<Record<string, unknown>>;
   /** URNs of everything that it waits for. */
   readonly dependencies: readonly string[];
@@ -41,10 +41,10 @@ export class Run {
     return this.resources.filter((resource) => resource.type === type);
   }
 
-  /** The one resource of a type and name. @throws where there is none. */
+  /** The resource with this type and name. @throws if it does not exist. */
   get(type: string, name: string): Registered {
     const found = this.resources.find((resource) => resource.type === type && resource.name === name);
-    if (!found) throw new Error(`the program registered no ${type} named ${name}`);
+    if (!found) throw new Error(`the program did not register a ${type} named ${name}`);
     return found;
   }
 
@@ -63,16 +63,16 @@ export const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 export const isSecret = (value: unknown): value is { value: unknown } =>
   typeof value === "object" && value !== null && (value as Record<string, unknown>)[signatureKey] === secretSignature;
 
-/** The value inside of a secret, or the value itself. */
+/** The value inside a secret, or the value itself. */
 export const reveal = (value: unknown): unknown => (isSecret(value) ? value.value : value);
 
-/** All text in a value that is not inside of a secret. */
+/** All text in a value, except inside secrets. */
 export const plainText = (value: unknown): string =>
   JSON.stringify(value, (_key, each: unknown) => (isSecret(each) ? "[secret]" : each)) ?? "";
 
 const runs = new Map<string, Promise<Run>>();
 
-/** Runs the program with these values; an equal run is made once. @throws with the program's message. */
+/** Runs the program with these values, once for equal arguments. @throws with the program's message. */
 export function runProgram(
   values: Readonly<Record<string, unknown>> = {},
   options: { readonly preview?: boolean; readonly secretKeys?: readonly string[] } = {},

@@ -1,4 +1,4 @@
-/** Keeps the results of the drills as a table for the README. */
+/** Keeps the results of the drills as a table in .lab/drills.md. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { labDir } from "../../tools/places";
 
 const file = join(labDir, "drills.md");
 
-/** Writes a row, what was done and what was seen; it replaces the earlier row of the same drill. */
+/** Writes a row with the drill and its result, which replaces the earlier row of the same drill. */
 export function record(drill: string, result: string): void {
   mkdirSync(labDir, { recursive: true });
   const earlier = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(4, -1) : [];

@@ -1,14 +1,14 @@
 /** A command as a tagged template: kubectl`-n ${namespace} get pods -l app=web -o name`. */
 
-/** A value inside of a template. */
+/** A value inside a template. */
 export type Value = string | number | readonly string[];
 
-/** What a tag is called with. */
+/** The arguments of a tag. */
 export type Template = [text: TemplateStringsArray, ...values: Value[]];
 
-/** Splits at whitespace; quotes mean nothing, a value is never split, an array on its own is one word per element. */
+/** Splits at whitespace. Quotes mean nothing, a value is never split, and a lone array becomes one word per element. */
 export function words(...[text, ...values]: Template): string[] {
-  const place = "\0"; // can be part of no argument
+  const place = "\0"; // cannot be part of an argument
   const next = (): Value => values.shift() ?? "";
   return text
     .join(place)

@@ -1,4 +1,4 @@
-/** A local cloud for tests, driven as any program would drive it: through the EC2 API and SSH. */
+/** A local cloud for tests, used as any program would use it, through the EC2 API and SSH. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -28,7 +28,7 @@ const IMAGE = "ami-0d13a9d64deb1300a";
 /** Names of the clouds that this run has started. */
 const up = new Set<string>();
 
-/** A VPC with one subnet, a key, and a security group that admits SSH from the gateway, which is where tests run. */
+/** A VPC with one subnet, a key, and a security group that admits SSH from the gateway, because the tests run there. */
 export class World {
   readonly ec2: EC2Client;
   readonly balancing: ElasticLoadBalancingV2Client;
@@ -158,7 +158,7 @@ export class World {
     return runOverSsh({ host: this.address(host), privateKey }, command);
   }
 
-  /** Which boot the machine is in. Rejects if it is shutting down, and the command is ended midway. */
+  /** Identifies the current boot of the machine. Rejects if a shutdown cuts the command short. */
   async boot(host: number): Promise<string> {
     const { exitCode, stdout } = await this.run(host, "cut -d' ' -f22 /proc/1/stat");
     if (exitCode !== 0) throw new Error(`reading the boot of ${this.address(host)} failed with exit code ${exitCode}`);
@@ -211,7 +211,7 @@ const ED25519_BLOB = 4 + "ssh-ed25519".length + 4 + 32;
 export function newKey(): { private: string; public: string } {
   for (;;) {
     const pair = utils.generateKeyPairSync("ed25519");
-    // ssh2 drops a leading zero byte of the public key, and nobody accepts such a key: 1 in 200 is tried again.
+    // ssh2 drops a leading zero byte of the public key, which makes 1 key in 200 invalid. Such a key is generated again.
     const blob = Buffer.from(pair.public.split(" ")[1]!, "base64");
     if (blob.length === ED25519_BLOB) return { private: pair.private, public: pair.public };
   }

@@ -1,4 +1,4 @@
-/** A client that keeps writing and reading through the API endpoint, then looks for every acknowledged write. */
+/** A client that keeps writing and reading through the API endpoint, and then checks every acknowledged write. */
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { parse } from "yaml";
@@ -9,7 +9,7 @@ export interface WriterReport {
   readonly acknowledged: number;
   /** Acknowledged writes that a later read did not find. */
   readonly lost: readonly string[];
-  /** Single attempts that failed: refused, timed out, 5xx. A normal client retries them. */
+  /** Failed attempts: refused, timed out, or 5xx. A normal client retries them. */
   readonly failedAttempts: number;
   /** Requests that still failed after `patience` seconds of retries. */
   readonly givenUp: number;
@@ -107,7 +107,7 @@ export class Writer {
     }
   }
 
-  /** Retries a request until it succeeds; a write that already exists was made by an earlier attempt. */
+  /** Retries a request until it succeeds. If a write already exists, an earlier attempt made it. */
   private async persist(method: string, path: string, body?: string): Promise<boolean> {
     const end = Date.now() + this.patience * 1000;
     do {

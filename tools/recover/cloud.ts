@@ -1,4 +1,4 @@
-/** What recovery asks of EC2: what carries a stack's tags, which instances live, and how each type of resource is deleted. */
+/** Recovery's calls to EC2: finding tagged resources, finding live instances, and deleting each type of resource. */
 import * as ec2 from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { project } from "../places";
@@ -27,7 +27,7 @@ export async function liveInstances({ ec2: client }: Clients): Promise<Live> {
   return live;
 }
 
-/** What carries the tags that the program gives to everything in a stack. Instances that do not live are left out. */
+/** What carries the tags that the program gives to everything in a stack, without instances that are not live. */
 export async function taggedResources({ ec2: client }: Clients, stack: string, live: Live): Promise<CloudResource[]> {
   const byTag = async (key: string, value: string): Promise<ec2.TagDescription[]> => {
     const filters = [
@@ -57,7 +57,7 @@ const deletions: Readonly<Record<string, (client: ec2.EC2Client, id: string) => 
   "internet-gateway": deleteGateway,
   "route-table": (client, id) => client.send(new ec2.DeleteRouteTableCommand({ RouteTableId: id })),
   subnet: (client, id) => client.send(new ec2.DeleteSubnetCommand({ SubnetId: id })),
-  // the VPC's default group cannot be deleted, and goes with the VPC
+  // the VPC's default group cannot be deleted; it is removed with the VPC
   "security-group": (client, id) =>
     ignoring(/CannotDelete/, client.send(new ec2.DeleteSecurityGroupCommand({ GroupId: id }))),
   vpc: (client, id) => client.send(new ec2.DeleteVpcCommand({ VpcId: id })),
@@ -67,7 +67,7 @@ const deletions: Readonly<Record<string, (client: ec2.EC2Client, id: string) => 
 /** The types that can be deleted, in the order in which they can. */
 export const deletionOrder: readonly string[] = Object.keys(deletions);
 
-/** Deletes a resource; it may be gone already. */
+/** Deletes a resource, which may be gone already. */
 export async function deleteResource({ ec2: client }: Clients, { type, id }: CloudResource): Promise<void> {
   await ignoring(/NotFound/, deletions[type]?.(client, id) ?? Promise.resolve());
 }

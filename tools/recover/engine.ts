@@ -27,14 +27,14 @@ export async function takeOver(pulumi: Pulumi): Promise<void> {
   }
 }
 
-/** Whether this is the id of a live Pulumi process. One that has ended but was not waited for yet counts as gone. */
+/** Whether this is the id of a live Pulumi process. A zombie, which has ended but was not reaped yet, counts as gone. */
 function isPulumi(pid: number): boolean {
   return startTime(pid) !== undefined && readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("pulumi");
 }
 
 /**
- * Ends the providers of killed engines. They live on for a moment and could still create resources that no state records.
- * They are recognised by their parent, which is process 1 now, and by the backend of this checkout in their environment.
+ * Kills the providers of killed engines. They live on for a moment and could still create resources that are in no state.
+ * They are recognised by their parent, which is now process 1, and by the backend of this checkout in their environment.
  */
 function endOrphanedProviders(): void {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
@@ -49,9 +49,9 @@ function endOrphanedProviders(): void {
 }
 
 /**
- * Removes attribute files that are not complete. The file backend keeps each file's attributes beside it and writes them in
- * two steps. A kill in between leaves them empty, and then no command can read the state. Without them it can: they hold
- * nothing that is needed.
+ * Removes incomplete attribute files. The file backend keeps each file's attributes beside it and writes them in two
+ * steps. A kill in between leaves them empty, and then no command can read the state. Without them it can be read; they
+ * contain nothing that is needed.
  */
 function removeBrokenAttributes(): void {
   for (const file of globSync(join(stateDir, ".pulumi", "stacks", "**", "*.attrs")))

@@ -5,8 +5,8 @@
  *   stack's tags, or by the inputs of the interrupted operation, and deleted. Then the pending operations are cleared, and
  *   the same command continues without creating anything twice. On AWS somebody else's stack may have the same name, so
  *   nothing is deleted there unless ORPHANS=delete allows it.
- * - A machine was lost, or has a different public address since a stop and a start. The state is refreshed, and the same
- *   command replaces or adjusts what depends on it.
+ * - A machine was lost, or was stopped and started and has a different public address. The state is refreshed, and the
+ *   same command replaces or adjusts what depends on it.
  * @see https://www.pulumi.com/docs/support/troubleshooting/common-issues/interrupted-updates/
  */
 import { UserError } from "../../lib/errors";
@@ -22,14 +22,14 @@ export { takeOver } from "./engine";
 export async function recover(pulumi: Pulumi): Promise<void> {
   const { stack } = pulumi;
   const deployment = await pulumi.state();
-  // a kill may come before an operation is recorded; a local cloud is cheap to ask, and belongs to this checkout alone
+  // a kill may come before an operation is recorded; a local cloud is cheap to query, and belongs only to this checkout
   const mayHaveOrphans = stack.isLocal || pendingOf(deployment).length > 0;
   if (!mayHaveOrphans && instances(deployment).length === 0) return;
   const clients = clientsOf(stack);
   const live = await liveInstances(clients);
   if (mayHaveOrphans) await undoInterrupted(pulumi, clients, deployment, live);
   if (machinesChanged(stack, deployment, live)) {
-    console.log("Reading what really exists into the state.");
+    console.log("Updating the state with what really exists.");
     await pulumi.refresh();
   }
 }
@@ -66,7 +66,7 @@ async function undoInterrupted(pulumi: Pulumi, clients: Clients, deployment: Dep
   if (pending.length) await pulumi.importState({ ...deployment, pending_operations: [] });
 }
 
-/** Whether machines are lost, or have moved; reports which. */
+/** Whether machines are lost or have moved. Prints which. */
 function machinesChanged(stack: Stack, deployment: Deployment, live: Live): boolean {
   const lost = lostMachines(deployment, live);
   // the tools reach a local stack's machines at their private addresses, which never change

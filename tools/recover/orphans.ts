@@ -1,4 +1,4 @@
-/** What a deployment says against what exists: orphans, lost machines, machines that moved. Pure. */
+/** Compares a deployment with what exists: orphans, lost machines, machines that moved. Pure. */
 import type { Deployment } from "../pulumi";
 
 /** Something in the cloud that carries the stack's tags. */
@@ -12,8 +12,9 @@ export interface CloudResource {
 export type Live = ReadonlyMap<string, string | undefined>;
 
 /**
- * Every string in what the state knows of a deployment's resources. This includes every identifier that belongs to one of
- * them: its own, and those of what came with it, such as an instance's volume, which carries the stack's tags as well.
+ * Every string in the ids and outputs of a deployment's resources. This includes every identifier that belongs to a
+ * resource: its own, and those of what was created with it, such as an instance's volume, which also carries the stack's
+ * tags.
  */
 export function knownIds(deployment: Deployment): Set<string> {
   const ids = new Set<string>();
@@ -40,12 +41,12 @@ export function orphans(
     .sort((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
 }
 
-/** Machines of a deployment whose instance no longer lives, by name. */
+/** Machines of a deployment whose instance is no longer live, by name. */
 export function lostMachines(deployment: Deployment, live: Live): string[] {
   return instances(deployment).flatMap(({ name, id }) => (live.has(id) ? [] : [name]));
 }
 
-/** Machines whose public address is not the one in the state, by name. */
+/** Machines whose public address differs from the one in the state, by name. */
 export function movedMachines(deployment: Deployment, live: Live): string[] {
   return instances(deployment).flatMap(({ name, id, publicIp }) =>
     live.has(id) && (live.get(id) ?? "") !== (publicIp ?? "") ? [name] : [],

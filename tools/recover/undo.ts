@@ -1,6 +1,6 @@
 /**
- * Undoes operations that were under way when the engine was killed and whose result carries no tags. Their results are found
- * by the inputs that the operation had.
+ * Undoes operations that were under way when the engine was killed and whose results cannot be found by EC2's tags. They
+ * are found by the operation's inputs instead.
  */
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as elb from "@aws-sdk/client-elastic-load-balancing-v2";
@@ -37,7 +37,7 @@ async function disassociate({ ec2: client }: Clients, input: (key: string) => st
       await client.send(new ec2.DisassociateRouteTableCommand({ AssociationId: association.RouteTableAssociationId }));
 }
 
-/** Every rule of the stack's groups is Pulumi's, so a rule that is not in the state was being created. */
+/** All rules of the stack's groups are Pulumi's, so a rule that is not in the state was being created. */
 async function revokeUnknownRules(
   { ec2: client }: Clients,
   input: (key: string) => string,

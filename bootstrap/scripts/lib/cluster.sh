@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The cluster as seen from one of its machines: which members are healthy, and whose turn it is to restart.
+# The cluster as seen from one of its machines: which members are healthy, and when this machine may restart.
 # Input: NODE_NAME; CONTROLLERS, lines of "name address"; API_NAME.
 
 readonly PKI=/etc/kubernetes/pki
@@ -26,7 +26,7 @@ own_node() {
 
 export ETCDCTL_CACERT=/etc/etcd/etcd-ca.pem ETCDCTL_CERT=/etc/etcd/etcd.pem ETCDCTL_KEY=/etc/etcd/etcd-key.pem
 
-# etcd_healthy ADDRESS: the member there answers and sees a quorum.
+# etcd_healthy ADDRESS: the member there responds and has a quorum.
 etcd_healthy() { port_open "$1" 2379 && etcdctl --endpoints "https://$1:2379" --command-timeout 4s endpoint health; }
 
 # other_controllers: the private addresses of the control-plane machines except this one.
@@ -34,13 +34,14 @@ other_controllers() { awk -v self="$NODE_NAME" '$1 != self { print $2 }' <<<"$CO
 
 etcd_endpoints() { awk '{ printf "%shttps://%s:2379", (NR > 1 ? "," : ""), $2 }' <<<"$CONTROLLERS"; }
 
-# take_turn: one control-plane machine restarts at a time. The lock expires 30 s after its holder dies.
+# take_turn: waits for the lock that lets one control-plane machine restart at a time. It expires 30 s after its holder
+# dies.
 take_turn() {
   [ -n "$(other_controllers)" ] || return 0
   local key
   coproc TURN { exec etcdctl --endpoints "$(etcd_endpoints)" --command-timeout 600s lock --ttl 30 kubernetes-from-scratch/restart; }
   TURN_PROCESS=$TURN_PID
-  read -r -t 600 -u "${TURN[0]}" key || fail "timed out after 600 s waiting for this machine's turn to restart: another control-plane machine holds the lock"
+  read -r -t 600 -u "${TURN[0]}" key || fail "timed out after 600 s waiting for the restart lock, which another control-plane machine holds"
   say "holding $key"
 }
 

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# How a control-plane machine without etcd data begins:
+# What a control-plane machine without etcd data does:
 #
 #   what the others report                                           this machine
 #   ---------------------------------------------------------------  ----------------------------------------------------
-#   a quorum answers and does not list this machine                  joins as a learner
-#   a quorum answers and lists it as added later or started before   loses that place, then joins as a learner
-#   a quorum answers and lists it as an initial member, not started  starts as that member
-#   every other machine is empty too, or waits for this one          forms the new cluster together with them
+#   a quorum that does not list this machine                         joins as a learner
+#   a quorum that lists it as added later, or started before         the old entry is removed, then it joins as a learner
+#   a quorum that lists it as an initial member, never started       starts as that member
+#   all other machines are empty too, or waiting for this one        forms the new cluster together with them
 #   anything else                                                    refuses: a new cluster could hide data that others have
 #
 # Input: NODE_NAME, PRIVATE_IP, CONTROLLERS (lines of "name address"). Output: BEGIN, set by `decide`.
@@ -18,7 +18,8 @@ mapfile -t others < <(other_controllers)
 # others_do COMMAND...: etcdctl against the other machines of the control plane.
 others_do() { etcdctl --endpoints "$(printf 'https://%s:2379,' "${others[@]}" | sed 's/,$//')" --dial-timeout 1s --command-timeout 4s "$@"; }
 
-# members: the member list of a quorum of the others; lines of "id, started|unstarted, name, peer URL, client URL, learner".
+# members: the member list, if the others have a quorum: lines of "id, started|unstarted, name, peer URL, client URL,
+# learner".
 members() {
   local address
   for address in "${others[@]}"; do port_open "$address" 2379 && { others_do member list 2>/dev/null; return; }; done
@@ -27,7 +28,7 @@ members() {
 own_line() { grep -F ", $PEER_URL, " <<<"$1" || :; }
 field() { awk -F ', *' -v n="$1" '{ print $n }'; }
 
-# initial_cluster STATE CLUSTER: what etcd reads if its data directory is empty.
+# initial_cluster STATE CLUSTER: writes what etcd reads if its data directory is empty.
 initial_cluster() {
   printf 'ETCD_INITIAL_CLUSTER_STATE=%s\nETCD_INITIAL_CLUSTER=%s\n' "$1" "$2" | put /etc/etcd/initial-cluster.env 0644 root:root
 }
@@ -48,8 +49,8 @@ join_cluster() {
     '{ name = $4 == url ? self : $3 } name != "" { printf "%s%s=%s", (n++ ? "," : ""), name, $4 }' <<<"$list")"
 }
 
-# announce_empty: tells the other machines, on the peer port and only to holders of a peer certificate, that this one has no
-# data. A new cluster is formed only on that evidence; silence does not count.
+# announce_empty: announces to the other machines, on the peer port and only to holders of a peer certificate, that this
+# one has no data. A new cluster is formed only on that evidence; silence does not count.
 announce_empty() {
   [ ${#others[@]} != 0 ] || return 0
   silence_announcement
@@ -65,7 +66,7 @@ ask() {
     "https://$1:2380/members" || :
 }
 
-# own_member_waits JSON: that member list has this machine in it, and it has never published its client URL.
+# own_member_waits JSON: that member list contains this machine, which has never published a client URL.
 own_member_waits() {
   local entry
   entry=$(tr '{' '\n' <<<"$1" | grep -F "\"$PEER_URL\"") || return 1
@@ -87,8 +88,8 @@ quorum_decides() {
   fi
 }
 
-# survey: asks every other machine. Sets EMPTY, how many have no data or wait for this one; OBSTACLES, sentences about the
-# rest; and REFUSED to 1 if one of them has data.
+# survey: asks every other machine. Sets EMPTY to the number of those that have no data or wait for this one, OBSTACLES
+# to sentences about the others, and REFUSED to 1 if one of them has data.
 survey() {
   local address answer
   EMPTY=0 OBSTACLES=()
@@ -102,12 +103,12 @@ survey() {
         REFUSED=1
         OBSTACLES+=("$address has the data of a cluster without a quorum, which does not expect this machine to start for the first time")
       fi ;;
-      *) OBSTACLES+=("$address does not answer, so it is unknown whether it has data") ;;
+      *) OBSTACLES+=("$address does not respond, so it is unknown whether it has data") ;;
     esac
   done
 }
 
-# decide: sets BEGIN to join or new by the table above, or fails.
+# decide: sets BEGIN to join or new according to the table above, or fails.
 decide() {
   local end=$((SECONDS + 180)) list
   REFUSED=0
@@ -122,7 +123,7 @@ decide() {
       BEGIN="new"
       return
     fi
-    # a quorum may come back after an election or a reboot, but not for ever
+    # a quorum may come back after an election or a reboot, so wait for it, but not for ever
     [ "$REFUSED" = 0 ] || { ((end <= SECONDS + 45)) || end=$((SECONDS + 45)); }
     ((SECONDS < end)) || fail "refusing to form an etcd cluster: ${OBSTACLES[*]}.
   The data directory of this machine is empty, and a new cluster could hide data that the others still have.

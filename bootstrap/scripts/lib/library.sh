@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# What every step of the bootstrap shares: logging, waiting, files. The first step installs it on the machine, run-step.sh
-# sources it. A step may run any number of times and be killed at any line, so each function looks at what is there before
-# it acts. Input: STEP, the name of the step. ROOT, a directory that stands in for / in tests.
+# What all steps of the bootstrap share: logging, waiting, files. The first step installs it on the machine, and
+# run-step.sh sources it. A step may run any number of times and be killed at any line, so each function looks at what is
+# there before it acts. Input: STEP, the name of the step; ROOT, a directory that replaces / in tests.
 
-readonly RUNTIME=${ROOT:=}/run/kubernetes-from-scratch # state of steps that run; gone after a reboot
+readonly RUNTIME=${ROOT:=}/run/kubernetes-from-scratch # state of running steps; gone after a reboot
 readonly LIBRARY=${BASH_SOURCE[0]%/*}
 
 say() { printf '%(%H:%M:%S)T.%.3s %s\n' -1 "${EPOCHREALTIME#*[.,]}" "$*"; }
 
-# blame UNIT...: the units whose journals explain why the step fails from here on.
+# blame UNIT...: the units whose journals would explain a failure from here on.
 blame() { BLAME=("$@"); }
 BLAME=()
 
@@ -23,7 +23,7 @@ fail() {
   exit 1
 }
 
-# proof LINE: the one line that the step prints; the same on every run that finds the same state.
+# proof LINE: the one line that the step prints. It must be the same on every run that finds the same state.
 proof() { printf '%s\n' "$*" >"$RUNTIME/$STEP.proof"; say "$*"; }
 
 # pause SECONDS: sleeps without starting a process, by reading from a pipe that nobody writes to.
@@ -49,12 +49,12 @@ wait_for() {
   say "$what"
 }
 
-# on_exit COMMAND: runs when the step ends, however it ends except by SIGKILL.
+# on_exit COMMAND: runs when the step ends, unless it ends by SIGKILL.
 ON_EXIT=()
 on_exit() { ON_EXIT+=("$1"); }
 run_on_exit() { local command; for command in "${ON_EXIT[@]}"; do eval "$command" || :; done; }
 
-# put PATH MODE USER:GROUP <content: readers see the old file or the whole new one, and never with wider permissions.
+# put PATH MODE USER:GROUP <content: readers see the old file or the complete new one, never with wider permissions.
 put() {
   local path=$1 mode=$2 owner=$3 new=${1%/*}/.${1##*/}.$BASHPID
   [ -d "${path%/*}" ] || (umask 022 && mkdir -p "${path%/*}")

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Release files: downloaded once, verified against the SHA-256 that their origin publishes, stored by the path of their URL.
+# Release files: downloaded once, verified against the SHA-256 that their origin publishes, and stored by URL path.
 # Input: RELEASES, lines of "name url checksum", where checksum is the URL of the published sums; MIRROR, a base URL or empty.
 
 readonly STORE=$ROOT/var/lib/kubernetes-from-scratch/releases # release files by <host>/<path> of their URL
@@ -42,7 +42,7 @@ fetch() {
   local url=$1 checksum=$2 carried=$CARRIED/${1#*://} path=$STORE/${1#*://} sum lock try
   (umask 022 && mkdir -p "${path%/*}")
   exec {lock}>"$RUNTIME/${path//\//_}.lock"
-  flock "$lock" # the same file may be being downloaded in the background
+  flock "$lock" # the same file may be downloading in the background
   sum=$(expected_sum "$url" "$checksum")
   if is_verified "$carried" "$sum"; then
     if [ -x "$carried" ]; then path=$carried; else is_verified "$path" "$sum" || install -m 0755 "$carried" "$path"; fi
@@ -51,7 +51,7 @@ fetch() {
     ! is_verified "$path" "$sum" || break
     [ "$try" = 1 ] || say "$path does not have the published SHA-256 ${sum:-(none in $checksum)}: downloading it again"
     transfer "$url" "$path"
-    [ "$try" = 1 ] || rm -f "$STORE/${checksum#*://}" # the sums may be what is damaged
+    [ "$try" = 1 ] || rm -f "$STORE/${checksum#*://}" # the damage may be in the sums
     sum=$(expected_sum "$url" "$checksum")
   done
   is_verified "$path" "$sum" || {
@@ -94,7 +94,8 @@ install_binary() {
   done
 }
 
-# background UNIT COMMAND...: continues after this step has ended. Later steps do not depend on it; they only find work done.
+# background UNIT COMMAND...: keeps running after this step has ended. Later steps do not depend on it; it only saves
+# them work.
 background() {
   local unit=kubernetes-from-scratch-$1
   shift

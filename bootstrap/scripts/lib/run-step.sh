@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs one step of the bootstrap as a systemd unit, so that a dropped SSH session does not interrupt it, and a re-run with the
-# same text and secrets joins it. Usage: run-step.sh NAME TEXT. Secrets and facts on standard input, one per line:
+# Runs one step of the bootstrap as a systemd unit, so that a dropped SSH session does not interrupt it, and another run
+# with the same text and secrets joins it. Usage: run-step.sh NAME TEXT. Secrets and facts on standard input, one per line:
 #   file PATH MODE USER:GROUP BASE64      fact NAME BASE64
 # Prints the step's line of proof; on failure, the end of its log (/var/log/kubernetes-from-scratch/NAME.log) on stderr.
 set -euo pipefail
@@ -55,7 +55,7 @@ outside() {
       joined=yes
       break
     fi
-    sleep 0.2 # the same step with another text, which ends within its own time limit
+    sleep 0.2 # the same step with a different text, which ends within its own time limit
   done
   if [ "$joined" = no ]; then
     rm -f "$RUNTIME/$STEP.result" "$RUNTIME/$STEP.proof"
@@ -68,7 +68,7 @@ outside() {
   fi
   exec {lock}>&-
 
-  # polling starts no process; systemd is asked now and then whether the unit was killed
+  # polling does not start a process; every 3 s, systemd is asked whether the unit was killed
   until [ -e "$RUNTIME/$STEP.result" ]; do
     ((++polls % 30)) || running || break
     pause 0.1

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# systemd units: started, and restarted if and only if something that they read has changed.
+# systemd units: starts them, and restarts them if and only if something that they read has changed.
 
-readonly RECORDS=$ROOT/var/lib/kubernetes-from-scratch # what each unit was last started with, by the name of the unit
+readonly RECORDS=$ROOT/var/lib/kubernetes-from-scratch # what each unit was last started with, by unit name
 
-# fingerprint FILE...: changes when a file changes. Release files are identified by name, under which they were verified.
+# fingerprint FILE...: changes when a file changes. Release files are identified by the name that they were verified with.
 fingerprint() {
   local file real files=()
   {
@@ -46,8 +46,8 @@ verdict() {
 # renewed UNIT INVOCATION: the unit has been restarted since that invocation.
 renewed() { unit_state "$1" && [ "$INVOCATION" != "$2" ]; }
 
-# begin UNIT: carries out the verdict on the unit, and records what the unit was started with. It does not wait until the unit
-# is ready, only until the former process is gone.
+# begin UNIT: carries out the verdict on the unit, and records what the unit was started with. It waits only until the
+# former process is gone, not until the unit is ready.
 begin() {
   local unit=$1 former=$INVOCATION
   [ "$VERDICT" != keep ] || return 0

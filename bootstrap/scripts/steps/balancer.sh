@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # HAProxy in front of the API servers, as in the series.
-# Input: nothing but files, /etc/haproxy/kubernetes.cfg and kubernetes-ca.pem.
+# Input: only files, /etc/haproxy/kubernetes.cfg and kubernetes-ca.pem.
 
 [ "$(readlink -f /etc/haproxy/haproxy.cfg)" = /etc/haproxy/kubernetes.cfg ] || link /etc/haproxy/kubernetes.cfg /etc/haproxy/haproxy.cfg
 haproxy -c -q -f /etc/haproxy/kubernetes.cfg || fail "HAProxy rejects /etc/haproxy/kubernetes.cfg"

@@ -16,7 +16,7 @@ for plugin in bridge host-local loopback portmap firewall; do
   install -m 0755 "$REPLY/$plugin" "/opt/cni/bin/.$plugin.new" && mv -fT "/opt/cni/bin/.$plugin.new" "/opt/cni/bin/$plugin"
 done
 
-# Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods would not start
+# Without CAP_SYS_RESOURCE an oom_score_adj cannot be lowered, and pods would not start
 capabilities=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
 restrict=false
 (((16#$capabilities >> 24) & 1)) || restrict=true
@@ -30,7 +30,7 @@ END
 blame containerd.service
 converge containerd.service /usr/local/bin/containerd /etc/containerd/config.toml /etc/containerd/conf.d/machine.toml
 cri_answers() { [ -S /run/containerd/containerd.sock ] && crictl version; }
-wait_for 60 "containerd answers" cri_answers
+wait_for 60 "containerd responds" cri_answers
 
 # Images that every node needs are pulled while other steps run
 read -ra pulled <<<"$IMAGES"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# kube-apiserver, kube-controller-manager and kube-scheduler. The first boot is parallel; afterwards one machine restarts at a
-# time, and only while the API servers of the others are ready.
+# kube-apiserver, kube-controller-manager and kube-scheduler. All machines start for the first time in parallel;
+# afterwards one machine restarts at a time, and only while the API servers of the others are ready.
 # Input: NODE_NAME, KUBERNETES_VERSION, CONTROLLERS (lines of "name address"), RELEASES, MIRROR.
 
 install_binary kube-apiserver kube-controller-manager kube-scheduler kubectl

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What no longer belongs to the cluster leaves it while its machine still runs: pods are drained, Node objects deleted, etcd
-# members removed. Input: INSTANCES, lines of "name instance-id", the nodes that belong to the cluster; CONTROLLERS, lines of
-# "name address"; API, yes once there is an API server; PRIVATE_IP.
+# Removes what no longer belongs to the cluster, while its machine still runs: drains pods, deletes Node objects, and
+# removes etcd members. Input: INSTANCES, lines of "name instance-id" for the nodes that belong to the cluster; CONTROLLERS,
+# lines of "name address"; API, yes once there is an API server; PRIVATE_IP.
 
 removed=0
 
@@ -14,14 +14,14 @@ if [ "$API" = yes ]; then
     [ -z "$wanted" ] || [ -z "$provider" ] || [ "${provider##*/}" != "$wanted" ] || continue
     if [ -z "$wanted" ]; then
       say "draining $name"
-      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || say "$name is deleted although it could not be drained completely"
+      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || say "deleting $name although it could not be drained completely"
     fi
     kubectl delete node "$name" --ignore-not-found --wait=true --timeout 30s </dev/null
     removed=$((removed + 1))
   done <<<"$nodes"
 fi
 
-# Removing an etcd member takes a quorum. A leader hands over first.
+# Removing an etcd member needs a quorum. A leader hands over first.
 own=https://$PRIVATE_IP:2379
 member_list() { etcdctl --endpoints "$own" --command-timeout 4s member list; }
 wait_for 60 "etcd has a quorum" member_list

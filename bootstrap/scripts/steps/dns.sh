@@ -6,8 +6,9 @@ as_admin
 apply() { kubectl apply --server-side --force-conflicts --filename /etc/kubernetes/coredns.yaml; }
 wait_for 30 "CoreDNS is applied" apply
 
-# lookup NAME: asks the cluster's DNS for an IPv4 address and prints it. A machine needs no DNS tools for this: a query is
-# twelve bytes of header and the name, and the last four bytes of a reply with one answer are the address (RFC 1035).
+# lookup NAME: asks the cluster's DNS for an IPv4 address and prints it. This works without DNS tools on the machine: a
+# query is a header of twelve bytes and the name, and the last four bytes of a reply with one answer are the address
+# (RFC 1035).
 lookup() {
   local query='\x4b\x38\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00' label bytes
   for label in ${1//./ }; do query+=$(printf '\\x%02x%s' ${#label} "$label"); done

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# etcd on a control-plane machine. The first boot of all members is parallel; afterwards one machine restarts at a time.
+# etcd on a control-plane machine. All members start for the first time in parallel; afterwards one restarts at a time.
 # Input: NODE_NAME, PRIVATE_IP, ETCD_VERSION, CONTROLLERS (lines of "name address"), RELEASES, MIRROR.
 
 # shellcheck source=bootstrap/scripts/lib/etcd-membership.sh
@@ -12,7 +12,7 @@ for binary in etcd etcdctl etcdutl; do link "$REPLY/$binary" "/usr/local/bin/$bi
 readonly FILES=(/usr/local/bin/etcd /etc/etcd/etcd-ca.pem /etc/etcd/etcd.pem /etc/etcd/etcd-key.pem)
 blame etcd.service
 
-# restart_in_turn: waits until the others are healthy, takes the turn, checks again, restarts.
+# restart_in_turn: waits until the others are healthy, takes the lock, checks again, and restarts.
 restart_in_turn() {
   local address
   for address in "${others[@]}"; do wait_for 180 "etcd on $address is healthy" etcd_healthy "$address"; done
@@ -26,7 +26,7 @@ restart_in_turn() {
 
 BEGIN=
 if [ ! -d /var/lib/etcd/member/wal ] && [ "$(systemctl show --property SubState --value etcd.service)" != start ]; then
-  systemctl stop etcd.service 2>/dev/null || : # it may be crashing for lack of what is decided now
+  systemctl stop etcd.service 2>/dev/null || : # it may be crashing because nothing was decided yet
   decide
   case $BEGIN in
     join) join_cluster ;;
@@ -39,7 +39,7 @@ verdict etcd.service "${FILES[@]}"
 if [ "$VERDICT" = restart ] && etcd_healthy "$PRIVATE_IP" >/dev/null 2>&1; then
   restart_in_turn
 else
-  begin etcd.service # an unhealthy member does not count towards the quorum, so it need not wait for its turn
+  begin etcd.service # an unhealthy member does not count towards the quorum, so it does not have to wait
 fi
 
 # a learner may vote once it has caught up

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # kubelet and kube-proxy: the machine becomes a node. Control-plane machines do too, with a taint.
-# Input: NODE_NAME, KUBERNETES_VERSION, API_NAME, RELEASES, MIRROR; INSTANCE_ID and AVAILABILITY_ZONE, as EC2 has them.
+# Input: NODE_NAME, KUBERNETES_VERSION, API_NAME, RELEASES, MIRROR; INSTANCE_ID and AVAILABILITY_ZONE, from EC2.
 
 install_binary kubelet kube-proxy
 
 # Facts about the machine, in a drop-in beside the kubelet's configuration
 resolv_conf=/etc/resolv.conf
-! grep -q '^nameserver 127\.0\.0\.53' "$resolv_conf" || resolv_conf=/run/systemd/resolve/resolv.conf # with the stub, CoreDNS would ask itself
+! grep -q '^nameserver 127\.0\.0\.53' "$resolv_conf" || resolv_conf=/run/systemd/resolve/resolv.conf # through the stub, CoreDNS would query itself
 fail_cgroup_v1=true
 [ "$(stat --file-system --format %T /sys/fs/cgroup)" = cgroup2fs ] || fail_cgroup_v1=false
 swap_is_off=true
@@ -30,7 +30,7 @@ readonly KUBELET=(kubelet.service /usr/local/bin/kubelet /var/lib/kubelet/config
   /etc/kubernetes/kubelet.conf "$PKI"/{kubernetes-ca,kubelet,kubelet-key}.pem)
 readonly PROXY=(kube-proxy.service /usr/local/bin/kube-proxy /var/lib/kube-proxy/config.yaml /etc/kubernetes/proxy.conf)
 
-# name_is_free: there is no Node of this name, or it is this machine. The step departures deletes a former machine's Node.
+# name_is_free: no Node has this name, or it is this machine. The step departures deletes a former machine's Node.
 name_is_free() {
   local node
   node=$(own_node)

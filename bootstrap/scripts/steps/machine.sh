@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Prepares a machine: its name and its neighbours' names, packages, kernel settings, and downloads that start early.
+# Prepares a machine: its name, its neighbours' names, packages, kernel settings, and early downloads.
 # Input: NODE_NAME; NODE_ROLE; HOST_NAMES, lines for /etc/hosts; PACKAGES, lines of "command package"; MIRROR.
 
 # --- the name, and the names of the others (machines do not need DNS to find each other)
@@ -60,7 +60,7 @@ fi
 # --- the clock, on which certificates, leases and tokens depend; a container uses its host's
 if [ "$container" = no ]; then
   timedatectl set-ntp true
-  systemctl try-restart systemd-timesyncd.service 2>/dev/null || : # makes it read which servers to ask; chrony knows already
+  systemctl try-restart systemd-timesyncd.service 2>/dev/null || : # to read its list of servers; chrony has one already
   synchronized() { [ "$(timedatectl show --property NTPSynchronized --value)" = yes ]; }
   wait_for 60 "the clock is synchronized" synchronized
 fi

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The nodes as a whole: all of them are registered, have their roles, and are Ready as far as this stage goes.
+# The nodes as a whole: all of them are registered and have their roles, and they are Ready once there is a pod network.
 # Input: NODES, lines of "name role pod-CIDR"; WORKER_LABELS, pairs of YAML; NETWORK, yes once there is a pod network.
 
 as_admin
@@ -17,7 +17,7 @@ while read -r name role cidr; do
   elif [ -n "$WORKER_LABELS" ]; then
     labels+=", $WORKER_LABELS"
   fi
-  # The bridge on the node hands out addresses of this range; podCIDR only says so.
+  # The bridge on the node assigns addresses from this range; podCIDR only records it.
   wanted+="{apiVersion: v1, kind: Node, metadata: {name: $name, labels: {$labels}}, spec: {podCIDR: $cidr, podCIDRs: [$cidr]}}"$'\n---\n'
 done <<<"$NODES"
 describe() { kubectl apply --server-side --force-conflicts --field-manager kubernetes-from-scratch --filename - <<<"$wanted"; }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The node's slice of the pod network: a bridge, addresses from host-local, routes in the VPC. The runtime has seen the files
-# in /etc/cni/net.d by now, and the node becomes Ready. Input: NODE_NAME, NODE_POD_CIDR, API_NAME.
+# The node's slice of the pod network: a bridge, addresses from host-local, routes in the VPC. The runtime picks up the
+# files in /etc/cni/net.d by itself, and the node becomes Ready. Input: NODE_NAME, NODE_POD_CIDR, API_NAME.
 
 converge pod-network.service /etc/kubernetes/pod-network.nft
 blame pod-network.service

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The API server's permissions on kubelets. From here on `kubectl get nodes` answers: with an empty list before there are
-# workers. Input: /etc/kubernetes/rbac.yaml.
+# The API server's permissions on kubelets. From here on `kubectl get nodes` works, with an empty list until kubelets
+# register. Input: /etc/kubernetes/rbac.yaml.
 
 blame kube-apiserver.service
 as_admin

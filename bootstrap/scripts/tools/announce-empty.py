@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tells the other control-plane machines that this one has no etcd data, until etcd takes over the port.
+"""Announces to the other control-plane machines that this one has no etcd data, until etcd takes over the port.
 
 Serves `empty` on the peer port (2380), at the path under which etcd lists its members, and only to clients with a
 certificate of the etcd CA. Usage: announce-empty.py ADDRESS
@@ -28,7 +28,7 @@ class Server(http.server.ThreadingHTTPServer):
             super().finish_request(connection, client_address)
 
     def handle_error(self, request, client_address):
-        pass  # a rejected handshake is the problem of the other side
+        pass  # a rejected handshake is the other side's problem
 
 
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile="/etc/etcd/etcd-ca.pem")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Recovery after the majority of the etcd members has lost its data: creates the cluster anew from a snapshot.
+# Recovery after a majority of the etcd members has lost its data: recreates the cluster from a snapshot.
 # https://etcd.io/docs/v3.6/op-guide/recovery/
 set -euo pipefail
 umask 077

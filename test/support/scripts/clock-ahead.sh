@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the clock of the control plane's programs ahead; a container has no clock of its own.
+# Sets the clock of the control plane's programs ahead, because a container has no clock of its own.
 # Argument: seconds. Needs clock-offset.py in /usr/local/bin.
 set -euo pipefail
 units=(etcd kube-apiserver kube-controller-manager kube-scheduler)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs a program whose wall clock is off: clock-offset.py SECONDS PROGRAM [ARG...]   (x86-64)
+"""Runs a program with a shifted wall clock: clock-offset.py SECONDS PROGRAM [ARG...]   (x86-64)
 
-A container has no clock of its own, and a program in Go reads the kernel's through the vDSO, past the C library that
-libfaketime would stand in for. So when the program starts, its own copy of the vDSO is written over, once: its
-clock_gettime makes the system call and adds SECONDS to what CLOCK_REALTIME says. Clocks that only count are left alone.
-The process stays the one that was started, so that systemd goes on knowing it.
+A container has no clock of its own, and a Go program reads the kernel's clock through the vDSO, not through the C
+library, which libfaketime would replace. So when the program starts, its own copy of the vDSO is overwritten once:
+clock_gettime then makes the system call and adds SECONDS to CLOCK_REALTIME. Monotonic clocks are left alone. The program
+runs in the process that was started, so that systemd can track it.
 https://man7.org/linux/man-pages/man7/vdso.7.html  https://man7.org/linux/man-pages/man2/ptrace.2.html
 """
 import ctypes
@@ -28,7 +28,7 @@ def ptrace(request: int, pid: int, address: int = 0, data: int = 0) -> None:
 
 
 def clock_gettime(seconds: int) -> bytes:
-    """Machine code with the arguments in edi (clock) and rsi (struct timespec)."""
+    """Machine code that takes its arguments in edi (clock) and rsi (struct timespec)."""
     add = b"\x48\x81\x06" + struct.pack("<i", seconds)  # add qword [rsi], seconds
     return (
         b"\xb8\xe4\x00\x00\x00\x0f\x05"  # mov eax, 228; syscall
@@ -60,13 +60,13 @@ def vdso_function(pid: int, name: bytes) -> tuple[int, int]:
 
 
 def offset_at_exec(pid: int, seconds: int, ready: int) -> None:
-    """Follows a process into its next program, sets that one's clock off, and lets it go."""
+    """Follows a process into its next program, shifts that program's clock, and detaches."""
     ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXEC)
     os.write(ready, b"!")
     while (status := os.waitpid(pid, WALL)[1]) >> 16 != PTRACE_EVENT_EXEC:
         if not os.WIFSTOPPED(status):
             raise ChildProcessError(f"the program was not started (status {status:#x})")
-        ptrace(PTRACE_CONT, pid, 0, os.WSTOPSIG(status))  # a signal on its way, such as that of the child that has ended
+        ptrace(PTRACE_CONT, pid, 0, os.WSTOPSIG(status))  # a pending signal, such as the one of the child that has ended
     code = clock_gettime(seconds)
     address, size = vdso_function(pid, b"__vdso_clock_gettime")
     if size < len(code):
@@ -84,7 +84,7 @@ def main() -> None:
     pid = os.getpid()
     child = os.fork()
     if child == 0:
-        if os.fork() == 0:  # a grandchild: the program is to have no child that it knows nothing of
+        if os.fork() == 0:  # a grandchild, so that the program has no child that it does not know about
             os.close(read)
             offset_at_exec(pid, seconds, write)
         os._exit(0)

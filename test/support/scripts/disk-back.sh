@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Undoes disk-full.sh: moves etcd's data back to the machine's own disk, again while etcd is stopped.
+# Undoes disk-full.sh: moves etcd's data back to the machine's own disk, also while etcd is stopped.
 set -euo pipefail
 systemctl stop etcd
 umount /var/lib/etcd

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts etcd's data on a full disk. The data moves while etcd is stopped: a member must not forget what it wrote.
+# Puts etcd's data on a full disk. The data is moved while etcd is stopped, because a member must not lose what it wrote.
 set -euo pipefail
 systemctl stop etcd
 mkdir /var/lib/etcd.small

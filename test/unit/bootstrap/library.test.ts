@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 const scripts = join(__dirname, "../../../bootstrap/scripts/lib");
 const sha256 = (content: string): string => createHash("sha256").update(content).digest("hex");
 
-/** The origin of the release files: what it serves can be changed, and every request is kept. */
+/** The origin of the release files: its content can be changed, and every request is recorded. */
 const served = new Map<string, string | (() => string)>();
 let requests: string[] = [];
 let server: Server;
@@ -41,7 +41,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Runs commands as a step would, with the library at hand. */
+/** Runs commands as a step would, with the library loaded. */
 function run(commands: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
     const child: ChildProcess = spawn("bash", [
@@ -77,7 +77,7 @@ describe("fetch", () => {
     expect((await run(`fetch ${url} https://dl.example/SUMS`)).code).toBe(0);
   });
 
-  it("downloads again what arrived damaged", async () => {
+  it("downloads a file again that arrived damaged", async () => {
     let times = 0;
     served.set(path, () => (++times === 1 ? "to" : "tool")).set(`${path}.sha256`, sha256("tool"));
     const { code, output } = await run(`fetch ${url} ${url}.sha256`);
@@ -86,7 +86,7 @@ describe("fetch", () => {
     expect(readFileSync(stored(), "utf8")).toBe("tool");
   });
 
-  it("keeps nothing that is not what was published, and says so", async () => {
+  it("rejects a file that never matches the published sum, and says so", async () => {
     served.set(path, "something else").set(`${path}.sha256`, sha256("tool"));
     const { code, output } = await run(`fetch ${url} ${url}.sha256`);
     expect(code).toBe(1);
@@ -96,7 +96,7 @@ describe("fetch", () => {
     expect(existsSync(stored())).toBe(false);
   });
 
-  it("says what it could not download, and what to look at", async () => {
+  it("reports what it could not download", async () => {
     served.set(`${path}.sha256`, sha256("tool"));
     const { code, output } = await run(`fetch ${url} ${url}.sha256`);
     expect(code).toBe(1);
@@ -127,7 +127,7 @@ describe("fetch", () => {
     expect(readFileSync(stored(), "utf8")).toBe("tool");
   });
 
-  it("waits for another process that downloads the same file", async () => {
+  it("waits for another process that is downloading the same file", async () => {
     served.set(path, "tool").set(`${path}.sha256`, sha256("tool"));
     const both = await Promise.all([run(`fetch ${url} ${url}.sha256`), run(`fetch ${url} ${url}.sha256`)]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
@@ -138,7 +138,7 @@ describe("fetch", () => {
 describe("put", () => {
   const me = `$(id -un):$(id -gn)`;
 
-  it("writes a file with its mode in one go, and leaves an equal one alone", async () => {
+  it("writes a file with its mode at once, and leaves an identical file alone", async () => {
     const target = join(folder, "etc/secret");
     expect((await run(`put ${target} 0600 ${me} <<<one`)).output).toContain(`wrote ${target}`);
     expect(statSync(target).mode & 0o777).toBe(0o600);
@@ -163,14 +163,14 @@ describe("wait_for", () => {
     expect(output).toMatch(/the third time/);
   });
 
-  it("fails at its bound and says what it last tried", async () => {
+  it("fails at its time limit and reports what it last tried", async () => {
     const { code, output } = await run("wait_for 1 'the impossible happens' false");
     expect(code).toBe(1);
     expect(output).toMatch(/error: timed out after 1 s waiting until the impossible happens \(last tried: false\)/);
   });
 });
 
-it("tells apart a unit's inputs by content", async () => {
+it("distinguishes a unit's inputs by content", async () => {
   const file = join(folder, "input");
   const { output } = await run(
     `echo a >${file}; fingerprint ${file}; echo b >${file}; fingerprint ${file}; echo a >${file}; fingerprint ${file} ${file}.absent`,

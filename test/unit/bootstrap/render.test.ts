@@ -23,7 +23,7 @@ describe("a step's command", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it("is good bash at every level of quoting", () => {
+  it("is valid bash at every level of quoting", () => {
     for (const step of ha.filter(({ machine }) => ["controller-0", "worker-0"].includes(machine.name))) {
       const outer = join(folder, "outer.sh");
       writeFileSync(outer, renderCommand(step));
@@ -38,7 +38,7 @@ describe("a step's command", () => {
     }
   });
 
-  it("shows every public file as it will be", () => {
+  it("shows every public file as it will be on the machine", () => {
     for (const step of ha) {
       const command = renderCommand(step);
       for (const { path, content } of step.files) {
@@ -48,11 +48,11 @@ describe("a step's command", () => {
     }
   });
 
-  it("stays far below what Linux takes as one argument", () => {
+  it("stays far below Linux's limit for one argument", () => {
     for (const step of ha) expect(renderCommand(step).length).toBeLessThan(32 * 1024);
   });
 
-  it("holds none of the step's secrets", () => {
+  it("contains none of the step's secrets", () => {
     for (const step of ha) {
       const secret = Object.fromEntries(inputKeys(step).map((key) => [key, `5ecret-${key}`]));
       renderStdin(step, secret);
@@ -66,7 +66,7 @@ describe("a step's command", () => {
 });
 
 describe("a step's standard input", () => {
-  it("is one line a file or fact, in base64", () => {
+  it("has one line per file or fact, in base64", () => {
     const step = byId("kubelet@worker-0");
     const lines = renderStdin(step, material(step))
       .trimEnd()
@@ -81,7 +81,7 @@ describe("a step's standard input", () => {
     expect(Buffer.from(key?.[4] ?? "", "base64").toString()).toBe("content of kubelet/worker-0/key\n");
   });
 
-  it("says which piece is missing", () => {
+  it("reports which item is missing", () => {
     expect(() => renderStdin(byId("etcd@controller-0"), {})).toThrow("step etcd@controller-0 lacks etcd-ca/cert");
   });
 });
@@ -89,14 +89,14 @@ describe("a step's standard input", () => {
 describe("the flags of a unit", () => {
   const unit = "[Service]\nExecStart=/bin/server \\\n  --one=1 \\\n  --two=2\nRestart=always\n";
 
-  it("are replaced where they are, and added at the end", () => {
+  it("are replaced in place, or added at the end", () => {
     expect(withFlags(unit, { one: "uno", three: "3" })).toBe(
       "[Service]\nExecStart=/bin/server \\\n  --one=uno \\\n  --two=2 \\\n  --three=3\nRestart=always\n",
     );
     expect(withFlags(unit, { two: "dos" })).toContain("  --two=dos\nRestart");
   });
 
-  it("may not break the unit file", () => {
+  it("must not break the unit file", () => {
     expect(() => withFlags(unit, { one: "a b" })).toThrow("--one");
     expect(() => withFlags(unit, { one: "$HOME" })).toThrow("--one");
   });
@@ -108,14 +108,14 @@ describe("the flags of a unit", () => {
 });
 
 describe("a template", () => {
-  it("must be filled in full, and with nothing that it has no place for", () => {
+  it("needs a value for each placeholder, and a placeholder for each value", () => {
     expect(fill("a {{B}} c", { B: "b" })).toBe("a b c");
     expect(() => fill("a {{B}} c", {})).toThrow("no value for {{B}}");
     expect(() => fill("a", { B: "b" })).toThrow("no placeholder for B");
   });
 });
 
-it("encrypts Secrets by secretbox before it reads plain ones", () => {
+it("encrypts Secrets with secretbox, and can still read plain ones", () => {
   const text = encryptionConfig("a2V5");
   expect(text.indexOf("secretbox")).toBeLessThan(text.indexOf("identity"));
   expect(text).toContain("secret: a2V5");

@@ -24,7 +24,7 @@ const file = (step: Step, path: string): string => {
 
 describe("the list of steps", () => {
   for (const [name, cluster] of Object.entries({ single, ha, series })) {
-    it(`of ${name} names each once, and only earlier ones in after`, () => {
+    it(`of ${name} contains each step once, with only earlier steps in after`, () => {
       const seen = new Set<string>();
       for (const step of steps(cluster)) {
         expect(seen).not.toContain(step.id);
@@ -33,7 +33,7 @@ describe("the list of steps", () => {
       }
     });
 
-    it(`of ${name} has at most six steps per machine, apart from those done once for the cluster`, () => {
+    it(`of ${name} has at most six steps per machine, not counting those done once for the cluster`, () => {
       const each = definitions(cluster).filter(({ on }) => !on.once);
       for (const machine of cluster.machines) {
         const own = each.flatMap((step) => step.steps(cluster)).filter((step) => step.machine.name === machine.name);
@@ -46,7 +46,7 @@ describe("the list of steps", () => {
     ["machines", ["machine", "container-runtime"]],
     ["etcd", ["machine", "container-runtime", "etcd", "departures"]],
     ["control-plane", ["machine", "container-runtime", "etcd", "control-plane", "rbac", "departures"]],
-  ])("stops after the chapter %s", (stage, names) => {
+  ])("stops after the stage %s", (stage, names) => {
     const made = steps(spec({ stage }));
     expect([...new Set(made.map((step) => step.name))]).toEqual(names);
     const ids = made.map(({ id }) => id);
@@ -58,19 +58,19 @@ describe("the list of steps", () => {
     expect(find(spec({ stage: "network" }), "nodes@controller-0").variables["NETWORK"]).toBe("yes");
   });
 
-  it("names no stage that the etcd members' departure would wait for without an API server", () => {
+  it("lets etcd members depart without an API server, if the stage does not have one", () => {
     const departures = find(spec({ stage: "etcd" }), "departures@controller-0");
     expect(departures.variables["API"]).toBe("no");
     expect(departures.secrets).toEqual([]);
   });
 
-  it("starts the members of etcd side by side", () => {
+  it("starts the members of etcd in parallel", () => {
     for (const machine of ha.controllers) {
       expect(find(ha, `etcd@${machine.name}`).after).toEqual([`machine@${machine.name}`]);
     }
   });
 
-  it("gives a changed worker count no new text but for the nodes as a whole", () => {
+  it("changes only the step `nodes` when the number of workers changes", () => {
     const grown = steps(spec({ workerCount: 5 })).map((step) => ({ ...step, after: [] }));
     const changed = steps(single)
       .map((step) => ({ ...step, after: [] }))
@@ -78,7 +78,7 @@ describe("the list of steps", () => {
     expect(changed.map(({ id }) => id)).toEqual(["nodes@controller-0"]);
   });
 
-  it("changes no unit of etcd when members come: initial-cluster is read from an empty data directory alone", () => {
+  it("does not change etcd's unit when members join, because only an empty member reads initial-cluster", () => {
     const unit = "/etc/systemd/system/etcd.service";
     expect(file(find(ha, "etcd@controller-0"), unit)).toBe(file(find(spec({ zones: 3 }), "etcd@controller-0"), unit));
     expect(file(find(ha, "etcd@controller-0"), unit)).not.toContain("initial-cluster=");
@@ -86,7 +86,7 @@ describe("the list of steps", () => {
 });
 
 describe("secrets", () => {
-  it("are private keys, kubeconfigs and the like: mode 0600, in no public file", () => {
+  it("have mode 0600, and do not appear in a public file", () => {
     for (const step of steps(ha)) {
       for (const { path, mode, source } of step.secrets) {
         if (path !== "/etc/haproxy/kubernetes-ca.pem") expect([path, mode]).toEqual([path, "0600"]);
@@ -115,7 +115,7 @@ describe("secrets", () => {
 });
 
 describe("files", () => {
-  it("have no place left open, end with a newline and carry permission bits", () => {
+  it("have no unfilled placeholder, end with a newline, and have permission bits", () => {
     for (const cluster of [single, ha, series]) {
       for (const step of steps(cluster)) {
         for (const { path, mode, content } of step.files) {
@@ -127,7 +127,7 @@ describe("files", () => {
     }
   });
 
-  it("that are YAML or JSON parse", () => {
+  it("are valid if they are YAML or JSON", () => {
     for (const step of steps(ha)) {
       for (const { path, content } of step.files) {
         if (path.endsWith(".conf") && path.includes("/cni/")) expect(JSON.parse(content)).toHaveProperty("cniVersion");
@@ -138,21 +138,21 @@ describe("files", () => {
     }
   });
 
-  it("tell the API server of every member of etcd", () => {
+  it("tell the API server about every member of etcd", () => {
     const unit = file(find(ha, "control-plane@controller-1"), "/etc/systemd/system/kube-apiserver.service");
     expect(unit).toContain(
       `--etcd-servers=${ha.controllers.map(({ privateIp }) => `https://${privateIp}:2379`).join(",")} `,
     );
   });
 
-  it("lead every node to the API by one name, which stands for every control-plane machine or for the balancer", () => {
+  it("give every node one name for the API, which resolves to all control-plane machines or to the balancer", () => {
     expect(find(ha, "machine@worker-0").variables["HOST_NAMES"]).toContain(`10.0.3.13 ${ha.apiName}`);
     const names = find(series, "machine@worker-0").variables["HOST_NAMES"];
     expect(names).toContain(`10.0.1.10 ${series.apiName}`);
     expect(names).not.toContain(`10.0.1.11 ${series.apiName}`);
   });
 
-  it("pass the balancer's connections to each API server that is ready", () => {
+  it("list every API server in the balancer's configuration", () => {
     const configuration = file(find(series, "balancer@balancer"), "/etc/haproxy/kubernetes.cfg");
     for (const { name, privateIp } of series.controllers)
       expect(configuration).toContain(`server ${name} ${privateIp}:6443`);
@@ -163,7 +163,7 @@ describe("the kubelet's configuration", () => {
   const config = (cluster: ClusterSpec, index: number) =>
     parse(kubeletConfig(cluster, cluster.nodes[index]!).content) as Record<string, unknown>;
 
-  it("closes what is open by default", () => {
+  it("disables insecure defaults", () => {
     expect(config(single, 1)).toMatchObject({
       authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
       authorization: { mode: "Webhook" },
@@ -181,7 +181,7 @@ describe("the kubelet's configuration", () => {
     expect(config(single, 1)["registerWithTaints"]).toEqual([]);
   });
 
-  it("withholds what the configuration reserves", () => {
+  it("reserves what the cluster's configuration says", () => {
     const reserved = config(spec({ kubeReserved: { cpu: "250m", memory: "300Mi" } }), 1);
     expect(reserved["kubeReserved"]).toEqual({ cpu: "250m", memory: "300Mi" });
   });

@@ -20,18 +20,18 @@ function faults(values: Record<string, unknown>, stack = "dev", secretKeys: stri
   return "faults" in result ? result.faults.map(({ key, problem, remedy }) => `${key}: ${problem} ${remedy}`) : [];
 }
 
-describe("a configuration that is good", () => {
+describe("a valid configuration", () => {
   it.each<[string, Record<string, unknown>]>([
     ["has the defaults and adminCidr", {}],
     ["is highly available in three zones", { controlPlaneCount: 3, zones: 3 }],
-    ["has the series' shape", { controlPlaneCount: 3, apiEndpoint: "haproxy" }],
+    ["has the shape of the series", { controlPlaneCount: 3, apiEndpoint: "haproxy" }],
     ["keeps its load balancer with one control-plane node", { controlPlaneCount: 1, apiEndpoint: "nlb" }],
     ["mixes architectures", { workerInstanceType: "t4g.medium" }],
     ["uses a small VPC", { vpcCidr: "10.5.4.0/23" }],
     ["has reservations", { kubeReserved: { cpu: "100m", memory: "256Mi" }, systemReserved: { cpu: "0.1" } }],
     ["has flags", { apiServerArgs: { v: 4, "event-ttl": "2h" } }],
     ["has labels", { nodeLabels: { "example.org/disk": "ssd" } }],
-    ["comes through the VPC", { adminAccess: "private", adminCidr: "10.0.0.1/32" }],
+    ["is administered through the VPC", { adminAccess: "private", adminCidr: "10.0.0.1/32" }],
     ["has an encryption key", { encryptionKey: key32 }],
     ["has mirrors", { mirror: "http://10.0.0.1:8080/", registryMirror: "https://registry.example.org" }],
   ])("%s", (_, values) => expect(faults(values)).toEqual([]));
@@ -46,62 +46,66 @@ describe("a configuration that is good", () => {
   });
 });
 
-describe("a configuration with a fault", () => {
+describe("an invalid configuration", () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
     ["control-plane count of two", { controlPlaneCount: 2 }, /^controlPlaneCount: .*worse than 1/],
-    ["control-plane count of none", { controlPlaneCount: 0 }, /^controlPlaneCount: .*quorum/],
+    ["control-plane count of zero", { controlPlaneCount: 0 }, /^controlPlaneCount: .*quorum/],
     ["control-plane count of five", { controlPlaneCount: 5 }, /^controlPlaneCount: .*Set 1 or 3/],
-    ["control-plane count that is a word", { controlPlaneCount: "three" }, /^controlPlaneCount: /],
+    ["control-plane count as a word", { controlPlaneCount: "three" }, /^controlPlaneCount: /],
     ["negative workers", { workerCount: -1 }, /^workerCount: /],
     ["fractional workers", { workerCount: 2.5 }, /^workerCount: is not a whole number/],
     ["no workers", { workerCount: 0 }, /^workerCount: .*1 to 233/],
     ["more workers than addresses", { workerCount: 234 }, /^workerCount: .*addresses/],
-    ["more nodes than blocks of pods", { podCidr: "10.200.0.0/20", workerCount: 14 }, /^podCidr: has 16 blocks/],
+    ["more nodes than blocks for pods", { podCidr: "10.200.0.0/20", workerCount: 14 }, /^podCidr: has 16 blocks/],
     ["two zones", { zones: 2 }, /^zones: .*Set 1 or 3/],
     ["three control-plane nodes in one zone", { controlPlaneCount: 3 }, /^zones: .*haproxy/],
     [
-      "three behind one machine's address",
+      "three control-plane nodes behind one machine's address",
       { controlPlaneCount: 3, zones: 3, apiEndpoint: "elastic-ip" },
       /^apiEndpoint: .*nlb/,
     ],
-    ["an endpoint that does not exist", { apiEndpoint: "alb" }, /^apiEndpoint: .*Did you mean nlb\?/],
-    ["a network that is not one", { vpcCidr: "10.0.0.0" }, /^vpcCidr: .*is not an IPv4 network/],
+    ["an unknown kind of endpoint", { apiEndpoint: "alb" }, /^apiEndpoint: .*Did you mean nlb\?/],
+    ["a network without a prefix length", { vpcCidr: "10.0.0.0" }, /^vpcCidr: .*is not an IPv4 network/],
     ["a network with host bits", { vpcCidr: "10.0.0.5/16" }, /^vpcCidr: .*host bits.*10\.0\.0\.0\/16/],
     ["a VPC that is too large for AWS", { vpcCidr: "10.0.0.0/12" }, /^vpcCidr: .*\/16 to \/28/],
     ["a VPC that is too small for AWS", { vpcCidr: "10.0.0.0/29" }, /^vpcCidr: .*\/16 to \/28/],
     ["a VPC too small for three zones", { vpcCidr: "10.0.0.0/23", zones: 3 }, /^vpcCidr: has 2 blocks/],
-    ["pods inside the VPC", { podCidr: "10.0.128.0/17" }, /^podCidr: overlaps vpcCidr/],
+    ["a pod network inside the VPC", { podCidr: "10.0.128.0/17" }, /^podCidr: overlaps vpcCidr/],
     [
-      "services inside the VPC",
+      "a service network inside the VPC",
       { serviceCidr: "10.0.0.0/24", clusterDns: "10.0.0.10" },
       /^serviceCidr: overlaps vpcCidr/,
     ],
     [
-      "services inside the pods",
+      "a service network inside the pod network",
       { serviceCidr: "10.200.9.0/24", clusterDns: "10.200.9.10" },
       /^serviceCidr: overlaps podCidr/,
     ],
-    ["an administrator inside the pods", { adminCidr: "10.200.1.0/24" }, /^adminCidr: overlaps podCidr/],
-    ["an administrator inside the services", { adminCidr: "10.32.0.0/30" }, /^adminCidr: overlaps serviceCidr/],
+    ["an administrator inside the pod network", { adminCidr: "10.200.1.0/24" }, /^adminCidr: overlaps podCidr/],
+    ["an administrator inside the service network", { adminCidr: "10.32.0.0/30" }, /^adminCidr: overlaps serviceCidr/],
     ["a public administrator inside the VPC", { adminCidr: "10.0.7.0/24" }, /^adminCidr: .*adminAccess/],
     [
-      "a private administrator around a subnet",
+      "a private administrator's network that contains a subnet",
       { adminAccess: "private", adminCidr: "10.0.0.0/16" },
       /^adminCidr: contains a subnet/,
     ],
     ["no administrator", { adminCidr: "" }, /^adminCidr: is not set.*checkip/],
     ["the world as administrator", { adminCidr: "0.0.0.0/0" }, /^adminCidr: opens SSH and the API to the world/],
     ["half the world as administrator", { adminCidr: "128.0.0.0/1" }, /^adminCidr: opens/],
-    ["an administrator without a mask", { adminCidr: "203.0.113.7" }, /^adminCidr: .*203\.0\.113\.7\/32/],
+    ["an administrator without a prefix length", { adminCidr: "203.0.113.7" }, /^adminCidr: .*203\.0\.113\.7\/32/],
     ["an IPv6 administrator", { adminCidr: "2001:db8::/32" }, /^adminCidr: .*IPv6/],
-    ["a kind of access that does not exist", { adminAccess: "vpn" }, /^adminAccess: .*public, private/],
-    ["DNS that is not an address", { clusterDns: "dns" }, /^clusterDns: is not an IPv4 address/],
-    ["DNS outside the services", { clusterDns: "10.33.0.10" }, /^clusterDns: is outside serviceCidr.*10\.32\.0\.10/],
-    ["DNS on the API's Service", { clusterDns: "10.32.0.1" }, /^clusterDns: .*kubernetes/],
+    ["an unknown kind of access", { adminAccess: "vpn" }, /^adminAccess: .*public, private/],
+    ["a DNS address that is not an IPv4 address", { clusterDns: "dns" }, /^clusterDns: is not an IPv4 address/],
+    [
+      "a DNS address outside the service network",
+      { clusterDns: "10.33.0.10" },
+      /^clusterDns: is outside serviceCidr.*10\.32\.0\.10/,
+    ],
+    ["the DNS address of the Service kubernetes", { clusterDns: "10.32.0.1" }, /^clusterDns: .*kubernetes/],
     ["an older minor version", { kubernetesVersion: "v1.35.2" }, /^kubernetesVersion: is outside v1\.36\.x/],
     ["a patch that was not tested", { kubernetesVersion: "v1.36.99" }, /^kubernetesVersion: .*tested/],
     ["a version without its v", { kubernetesVersion: "1.36.3" }, /^kubernetesVersion: is not a version/],
-    ["another etcd", { etcdVersion: "v3.5.21" }, /^etcdVersion: is outside v3\.6\.x/],
+    ["another minor version of etcd", { etcdVersion: "v3.5.21" }, /^etcdVersion: is outside v3\.6\.x/],
     ["a region that does not exist", { region: "ap-southeast-11" }, /^region: is not an AWS region.*Did you mean/],
     ["a region in another partition", { region: "cn-north-1" }, /^region: .*partition/],
     [
@@ -112,8 +116,8 @@ describe("a configuration with a fault", () => {
     ["an architecture without an image", { workerInstanceType: "mac2.metal" }, /^workerInstanceType: .*amd64 or arm64/],
     ["too little memory", { controlPlaneInstanceType: "t3.micro" }, /^controlPlaneInstanceType: .*2 GiB/],
     ["too few CPUs", { workerInstanceType: "m6g.medium" }, /^workerInstanceType: has fewer than 2 vCPUs/],
-    ["too small a balancer", { balancerInstanceType: "t2.small" }, /^balancerInstanceType: /],
-    ["too small a disk", { rootVolumeGiB: 8 }, /^rootVolumeGiB: .*10/],
+    ["a balancer that is too small", { balancerInstanceType: "t2.small" }, /^balancerInstanceType: /],
+    ["a disk that is too small", { rootVolumeGiB: 8 }, /^rootVolumeGiB: .*10/],
     ["a name with capitals", { clusterName: "MyLab" }, /^clusterName: .*RFC 1123/],
     ["a name that is too long", { clusterName: "a".repeat(33) }, /^clusterName: .*32/],
     ["an encryption key that is not base64", { encryptionKey: "not base64!" }, /^encryptionKey: is not base64/],
@@ -122,17 +126,17 @@ describe("a configuration with a fault", () => {
       { encryptionKey: Buffer.alloc(16).toString("base64") },
       /^encryptionKey: is 16 bytes/,
     ],
-    ["certificates that end too soon", { certificateValidityHours: 24 }, /^certificateValidityHours: .*1440/],
+    ["certificates that expire too soon", { certificateValidityHours: 24 }, /^certificateValidityHours: .*1440/],
     [
       "certificates that outlive their CA",
       { certificateValidityHours: 900_000 },
       /^certificateValidityHours: .*CAs expire first/,
     ],
-    ["an epoch before the first", { certificateEpoch: -1 }, /^certificateEpoch: /],
-    ["a stage that does not exist", { stage: "worker" }, /^stage: .*Did you mean workers\?/],
-    ["a proxy mode that is gone", { kubeProxyMode: "ipvs" }, /^kubeProxyMode: .*iptables, nftables/],
+    ["a negative epoch", { certificateEpoch: -1 }, /^certificateEpoch: /],
+    ["an unknown stage", { stage: "worker" }, /^stage: .*Did you mean workers\?/],
+    ["a proxy mode that is not supported", { kubeProxyMode: "ipvs" }, /^kubeProxyMode: .*iptables, nftables/],
     [
-      "a reservation of something else",
+      "a reservation of an unknown resource",
       { kubeReserved: { mem: "1Gi" } },
       /^kubeReserved: has the key "mem", which cannot be reserved/,
     ],
@@ -146,12 +150,12 @@ describe("a configuration with a fault", () => {
     ["a reservation that is a list", { systemReserved: "[1]" }, /^systemReserved: is not a map/],
     ["a flag with dashes", { apiServerArgs: { "--v": "4" } }, /^apiServerArgs: .*Write v/],
     [
-      "a flag that the program owns",
+      "a flag that the program sets",
       { apiServerArgs: { "etcd-servers": "http://x" } },
       /^apiServerArgs: sets etcd-servers/,
     ],
     [
-      "anonymous access by a flag",
+      "anonymous access through a flag",
       { apiServerArgs: { "anonymous-auth": "true" } },
       /^apiServerArgs: sets anonymous-auth/,
     ],
@@ -166,8 +170,8 @@ describe("a configuration with a fault", () => {
       /^nodeLabels: .*reserved for Kubernetes/,
     ],
     ["a label that is not valid", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
-    ["a mirror that is not a URL", { mirror: "mirror.example.org" }, /^mirror: is not the base of an http/],
-    ["a registry by another protocol", { registryMirror: "oci://example.org" }, /^registryMirror: /],
+    ["a mirror that is not a URL", { mirror: "mirror.example.org" }, /^mirror: is not an http or https base URL/],
+    ["a registry with another protocol", { registryMirror: "oci://example.org" }, /^registryMirror: /],
     ["an endpoint with a query", { awsEndpoint: "http://127.0.0.1:5001/?x=1" }, /^awsEndpoint: /],
     ["a misspelt key", { workercount: 3 }, /^workercount: is not a configuration key.*Did you mean workerCount\?/],
     ["a key with a similar name", { zone: 3 }, /^zone: is not a configuration key.*Did you mean zones\?/],
@@ -182,11 +186,11 @@ describe("a configuration with a fault", () => {
     expect(found.every((fault) => /^\w+: .{5,}\. \S.{5,}$/.test(fault))).toBe(true);
   });
 
-  it("names a stack that cannot name a cluster", () => {
+  it("can come from the stack's name, if that is not a valid name for a cluster", () => {
     expect(faults({}, "my_stack")).toEqual([expect.stringMatching(/^clusterName: .*clusterName my-lab/)]);
   });
 
-  it("lists every fault at once, rules between good keys included", () => {
+  it("is reported with all errors at once, including broken rules between valid keys", () => {
     const found = faults({ controlPlaneCount: 2, adminCidr: "", stage: "all", podCidr: "10.0.0.0/16", zone: 1 });
     expect(found.map((fault) => fault.split(":")[0])).toEqual([
       "zone",
@@ -197,7 +201,7 @@ describe("a configuration with a fault", () => {
     ]);
   });
 
-  it("never shows a secret", () => {
+  it("is reported without secrets", () => {
     const result = parseConfig(completeConfig(project, { ...good, encryptionKey: "hunter2" }), {
       stack: "dev",
       readSshKey,
@@ -206,7 +210,7 @@ describe("a configuration with a fault", () => {
     expect(JSON.stringify(result)).toContain("plain text");
   });
 
-  it("reads as key, value, problem and remedy", () => {
+  it("is reported as key, value, problem and remedy", () => {
     const result = parseConfig(completeConfig(project, { ...good, controlPlaneCount: 2, encryptionKey: "x" }), {
       stack: "dev",
       readSshKey,
@@ -234,7 +238,7 @@ describe("the user's SSH key", () => {
   });
   afterAll(() => rmSync(dir, { recursive: true }));
 
-  it.each(["ed25519", "rsa"])("is taken when it is %s", (name) => {
+  it.each(["ed25519", "rsa"])("is accepted if it is %s", (name) => {
     const result = parseConfig(completeConfig(project, { ...good, sshPrivateKeyFile: file(name) }), {
       stack: "dev",
       readSshKey,
@@ -252,18 +256,18 @@ describe("the user's SSH key", () => {
     ["stale", /does not match the public key beside it/],
     ["text", /is not a private SSH key/],
     ["open", /is readable by other users.*chmod 600/],
-  ])("is refused when it is %s", (name, expected) => {
+  ])("is rejected if it is %s", (name, expected) => {
     expect(faults({ sshPrivateKeyFile: file(name) })).toEqual([expect.stringMatching(expected)]);
   });
 });
 
 describe("Pulumi.yaml", () => {
-  it("describes every key that the program reads, in its order, and no other", () => {
+  it("describes every key that the program reads, and no other", () => {
     expect(Object.keys(project.config).sort()).toEqual(Object.keys(fields).sort());
     for (const entry of Object.values(project.config)) expect(entry.description).toMatch(/\.$/);
   });
   it.each(["dev", "ha", "series", "local", "local-ha"])(
-    "has a good preset %s, but for the administrator's own address",
+    "has a valid preset %s, except for the administrator's own address",
     (stack) => {
       const text = readFileSync(join(__dirname, "../../..", `Pulumi.${stack}.yaml`), "utf8");
       const entries = [...text.matchAll(/^ {2}kubernetes-from-scratch:(\w+): (.*)$/gm)].map(([, key, value]) => [

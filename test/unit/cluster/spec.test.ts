@@ -7,7 +7,7 @@ import { leaves } from "../../../cluster/certificates";
 import { trafficRules } from "../../../cluster/traffic";
 import { spec } from "../../support/spec";
 
-/** Configurations of every shape that is allowed. */
+/** Configurations of every allowed shape. */
 const shapes = fc
   .record({
     shape: fc.constantFrom(
@@ -31,7 +31,7 @@ const shapes = fc
 const unique = (values: readonly unknown[]) => new Set(values).size === values.length;
 
 describe("the cluster's addresses", () => {
-  it("are each given once, inside the subnet of their zone", () =>
+  it("are unique, and inside the subnet of their zone", () =>
     fc.assert(
       fc.property(shapes, (values) => {
         const cluster = spec(values);
@@ -46,7 +46,7 @@ describe("the cluster's addresses", () => {
       }),
     ));
 
-  it("give every node a slice of the pod network that it shares with none", () =>
+  it("give every node its own slice of the pod network", () =>
     fc.assert(
       fc.property(shapes, (values) => {
         const cluster = spec(values);
@@ -65,7 +65,7 @@ describe("the cluster's addresses", () => {
       }),
     ));
 
-  it("are in the API server's certificate from the start, whatever shape comes later", () => {
+  it("are in the API server's certificate from the start, whatever shape the cluster has later", () => {
     const one = spec({ zones: 3, apiEndpoint: "nlb" });
     const three = spec({ zones: 3, controlPlaneCount: 3 });
     expect(one.apiServerSans).toEqual(three.apiServerSans);
@@ -76,7 +76,7 @@ describe("the cluster's addresses", () => {
     expect(spec({ controlPlaneCount: 3, apiEndpoint: "haproxy" }).apiServerSans).toEqual(one.apiServerSans);
   });
 
-  it("are the series'", () => {
+  it("are those of the series", () => {
     const series = spec({ controlPlaneCount: 3, apiEndpoint: "haproxy" });
     const at = Object.fromEntries(series.machines.map(({ name, privateIp, podCidr }) => [name, [privateIp, podCidr]]));
     expect(at).toEqual({
@@ -93,8 +93,8 @@ describe("the cluster's addresses", () => {
 });
 
 describe("the cluster's certificates", () => {
-  it("are these", () => expect(leaves(spec({ controlPlaneCount: 3, zones: 3 }))).toMatchSnapshot());
-  it("have a name each", () =>
+  it("match the snapshot", () => expect(leaves(spec({ controlPlaneCount: 3, zones: 3 }))).toMatchSnapshot());
+  it("have unique names", () =>
     fc.assert(fc.property(shapes, (values) => unique(leaves(spec(values)).map((leaf) => leaf.name)))));
 });
 
@@ -111,7 +111,7 @@ describe("the cluster's traffic", () => {
         registryMirror: "https://mirror.example.org:5000",
       },
     ],
-  ])("%s is this", (_, values) =>
+  ])("%s matches the snapshot", (_, values) =>
     expect(
       trafficRules(spec(values)).map(({ group, direction, peer, port = "all", toPort, name }) => {
         const other = "group" in peer ? peer.group : peer.cidr;
@@ -121,7 +121,7 @@ describe("the cluster's traffic", () => {
     ).toMatchSnapshot(),
   );
 
-  it("comes from nowhere in the world, and every rule has a name and a case of its own", () =>
+  it("is not open to the whole world, and no two rules have the same name or content", () =>
     fc.assert(
       fc.property(shapes, (values) => {
         const all = trafficRules(spec(values));
@@ -139,7 +139,7 @@ describe("networks", () => {
   const networks = fc
     .record({ base: fc.integer({ min: 0, max: 2 ** 32 - 1 }), prefix: fc.integer({ min: 0, max: 32 }) })
     .map(({ base, prefix }) => ({ base: base - (base % 2 ** (32 - prefix)), prefix }));
-  it("read as they are written", () =>
+  it("are read as they are written", () =>
     fc.assert(
       fc.property(networks, (network) => {
         expect(parseCidr(formatCidr(network))).toEqual(network);

@@ -1,4 +1,4 @@
-/** The configuration page says what Pulumi.yaml says, about every key that the program knows. */
+/** The configuration page agrees with Pulumi.yaml, and describes every key that the program knows. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -8,7 +8,7 @@ import { root } from "../../../tools/places";
 
 const projectFile = readFileSync(join(root, "Pulumi.yaml"), "utf8");
 
-it("is up to date: run `npm run docs` after a change of Pulumi.yaml", async () => {
+it("is up to date (run `npm run docs` after changing Pulumi.yaml)", async () => {
   expect(readFileSync(join(root, "docs/configuration.md"), "utf8")).toBe(await configurationPage(projectFile));
 });
 

@@ -23,14 +23,14 @@ describe("what a machine lacks for the local cloud", () => {
     ["no root", { isRoot: false }, /sudo -E make up/],
     ["little memory", { totalMemory: 2 * GiB }, /2\.0 GiB in total/],
     ["little disk", { freeDisk: 3 * GiB }, /12 GiB of free disk.*3\.0 GiB/],
-    ["no Python, no way to install it", { python: undefined, hasApt: false, dockerAnswers: true }, /python3-venv/],
-    ["no engine, no way to install it", { hasApt: false }, /Install Docker Engine/],
+    ["no Python and no way to install it", { python: undefined, hasApt: false, dockerAnswers: true }, /python3-pip/],
+    ["no engine and no way to install one", { hasApt: false }, /Install Docker Engine/],
   ])("%s is reported with its remedy", (_name, change, message) => {
     const faults = lacks({ ...good, ...change });
     expect(faults).toHaveLength(1);
     expect(faults[0]).toMatch(message);
   });
 
-  it("every fault is reported at once", () =>
+  it("all of it is reported at once", () =>
     expect(lacks({ ...good, isRoot: false, freeDisk: 0, totalMemory: 0 })).toHaveLength(3));
 });

@@ -1,4 +1,4 @@
-/** What recovery concludes from a state and from what exists. */
+/** What recovery concludes from comparing a state with what exists. */
 import { describe, expect, it } from "vitest";
 import { deletionOrder } from "../../../tools/recover/cloud";
 import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover/orphans";
@@ -31,7 +31,7 @@ describe("what an interrupted run left behind", () => {
     ]);
   });
 
-  it("never holds a kind of resource that the tools cannot delete safely", () => {
+  it("never includes a type of resource that the tools cannot delete safely", () => {
     expect(orphans([{ type: "network-acl", id: "acl-1" }], new Set(), deletionOrder)).toEqual([]);
   });
 });
@@ -51,13 +51,13 @@ describe("machines of the state", () => {
     ],
   };
 
-  it("are lost when their instance no longer lives", () => {
+  it("are lost if their instance is no longer live", () => {
     expect(lostMachines(state, new Map([["i-1", "203.0.113.1"]]))).toEqual(["worker-1"]);
     expect(lostMachines(state, new Map([...["i-1", "i-2"].map((id) => [id, undefined] as const)]))).toEqual([]);
     expect(lostMachines({}, new Map())).toEqual([]);
   });
 
-  it("have moved when their public address has changed, appeared or gone", () => {
+  it("have moved if their public address has changed, appeared or disappeared", () => {
     const moved = (first?: string, second?: string) =>
       movedMachines(
         state,

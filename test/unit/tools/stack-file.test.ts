@@ -13,7 +13,7 @@ describe("the effective configuration of a stack", () => {
     });
   });
 
-  it("forgets the overrides of the run before", () => {
+  it("forgets the overrides of the previous run", () => {
     const earlier = { encryptionsalt: "v1:a", config: { "kubernetes-from-scratch:stage": "etcd" } };
     expect(mergeStackFile(committed, earlier, {}).config).toEqual(committed.config);
   });

@@ -16,7 +16,7 @@ describe("a stack", () => {
     expect(stackOf(local).config()).toMatchObject({ region: "ap-southeast-1", clusterName: "mine", workerCount: 2 });
   });
 
-  it("has a run's values wherever they count: checked, derived, and in the file for Pulumi", () => {
+  it("uses a run's values everywhere: in checks, in derived values, and in the file for Pulumi", () => {
     const values = { workerCount: 3, region: "eu-west-1", awsEndpoint: "http://127.0.0.1:5077" };
     const stack = stackOf(local, values);
     expect(stack.config()).toMatchObject(values);
@@ -34,7 +34,7 @@ describe("a stack", () => {
     expect(stackOf({ awsEndpoint: "http://localhost" }).port).toBe(80);
   });
 
-  it("reports an endpoint that is not a URL together with the other faults, and by itself when asked for the port", () => {
+  it("reports an endpoint that is not a URL together with other errors, and on its own when asked for the port", () => {
     const stack = stackOf({ awsEndpoint: "5001", workerCount: 0 });
     expect(() => stack.config()).toThrow(/workerCount[^]*awsEndpoint|awsEndpoint[^]*workerCount/);
     expect(() => stack.port).toThrow("awsEndpoint of stack mine is not a URL: 5001.");
@@ -48,11 +48,11 @@ describe("a stack", () => {
     expect(() => stackOf({ ...local, encryptionKey: plain }).config()).not.toThrow(plain);
   });
 
-  it("can be opened with a faulty configuration, since destroying it needs none", () => {
+  it("can be opened with an invalid configuration, because destroying it does not need a valid one", () => {
     expect(stackOf({ ...local, workerCount: "many" }).isLocal).toBe(true);
   });
 
-  it("goes on with its effective file if its own was removed, and needs one of them", () => {
+  it("falls back to its effective file if its own was removed, and needs one of them", () => {
     const earlier = { config: { [key("awsEndpoint")]: "http://127.0.0.1:5009" } };
     expect(new Stack("mine", { earlier }).port).toBe(5009);
     expect(() => openStack("nowhere")).toThrow(UserError);

@@ -1,4 +1,4 @@
-/** A whole `make up` with everything outside of tools/ replaced: how often it opens Pulumi's files, and what it passes on. */
+/** A whole `make up` with everything outside tools/ mocked: how often it opens Pulumi's files, and what it passes on. */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
@@ -14,10 +14,10 @@ const seen = vi.hoisted(() => ({
   clients: [] as unknown[],
 }));
 
-/** A checkout of the test's own. */
+/** The test's own checkout. */
 const root = vi.hoisted(() => `/tmp/kfs-up-test-${process.pid}`);
 
-/** node:fs, with every call that names a Pulumi file on record. */
+/** node:fs, recording every call that names a Pulumi file. */
 const recording = vi.hoisted(() => (original: object) => {
   const wrapped = Object.entries(original).map(([name, value]: [string, unknown]) => {
     if (typeof value !== "function" || /^[A-Z]/.test(name)) return [name, value];

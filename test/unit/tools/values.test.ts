@@ -12,8 +12,11 @@ describe("--values", () => {
     expect(parseValues("{}")).toEqual({});
   });
 
-  it.each(["", "{workerCount: 3}", "[]", "null", "3", '"workerCount"'])("is rejected with its form: %s", (text) => {
-    expect(() => parseValues(text)).toThrow(UserError);
-    expect(() => parseValues(text)).toThrow(/^--values is not .*Give a JSON object/);
-  });
+  it.each(["", "{workerCount: 3}", "[]", "null", "3", '"workerCount"'])(
+    "is rejected, with the expected form, if it is %s",
+    (text) => {
+      expect(() => parseValues(text)).toThrow(UserError);
+      expect(() => parseValues(text)).toThrow(/^--values is not .*Give a JSON object/);
+    },
+  );
 });
