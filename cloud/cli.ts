@@ -8,6 +8,7 @@ import { findEngine } from "./container-engine";
 import { Cloud, CloudOptions, CloudRef, Machine, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
 import { Faults, findMachine, listMachines } from "./machines";
 import { formatTable } from "../lib/table";
+import { exitOnBrokenPipe } from "../lib/broken-pipe";
 
 const HELP = `Usage: tsx cloud/cli.ts COMMAND [MACHINE] [OPTION...]
 
@@ -168,6 +169,7 @@ function attached(command: string, args: readonly string[], env: NodeJS.ProcessE
   });
 }
 
+exitOnBrokenPipe();
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {

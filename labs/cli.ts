@@ -9,6 +9,7 @@ import { Progress } from "./framework/progress";
 import { Interrupted, runLabs } from "./framework/runner";
 import { labs } from ".";
 import { writeReport } from "./report/write";
+import { exitOnBrokenPipe } from "../lib/broken-pipe";
 
 const usage = `usage: labs list
        labs run NAME...  [--stack STACK | --kubeconfig FILE [--ssh-config FILE]]
@@ -100,6 +101,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
+exitOnBrokenPipe();
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {

@@ -4,6 +4,7 @@ import { UserError } from "../lib/errors";
 import { byHand, clean, down, env, lab, labs, preview, refresh, status, up } from "./commands";
 import type { Overrides } from "./stack-file";
 import { parseValues } from "./values";
+import { exitOnBrokenPipe } from "../lib/broken-pipe";
 
 const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
 
@@ -51,6 +52,7 @@ async function main(): Promise<void> {
   await command({ stack: values.stack, overrides, rest });
 }
 
+exitOnBrokenPipe();
 main().catch((error: unknown) => {
   const isFault = error instanceof UserError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
   console.error(isFault ? `\n✗ ${(error as Error).message}` : error);
