@@ -204,7 +204,10 @@ export class Api {
     const query = { ...selectors(where), watch: "true", resourceVersion: where.resourceVersion };
     const response = await this.open("GET", pathOf(kind, where.namespace), { query, signal });
     if (response.statusCode !== 200) throw new ApiError(response.statusCode ?? 0, "", `watching ${kind} was refused`);
-    for await (const line of createInterface({ input: response })) {
+    const lines = createInterface({ input: response });
+    // The iteration rejects on an error by itself; one that arrives after its end, such as of a stopped watch, is of no interest.
+    lines.on("error", () => undefined);
+    for await (const line of lines) {
       const event = JSON.parse(line) as WatchEvent<K> | { type: "ERROR"; object: V1Status };
       if (event.type === "ERROR")
         throw new ApiError(event.object.code ?? 0, event.object.reason ?? "", event.object.message ?? "");
