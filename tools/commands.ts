@@ -24,7 +24,7 @@ export async function up(name: string, overrides: Overrides, args: readonly stri
   await preflight(stack);
   const pulumi = await pulumiOf(stack);
   await makeReady(pulumi);
-  await recover(pulumi);
+  await recover(pulumi, { start: true });
   await pulumi.up(args);
   const outputs = await pulumi.outputs();
   await writeStackFiles(stack.dir, outputs);
@@ -55,7 +55,7 @@ export async function down(name: string): Promise<void> {
   await takeOver(pulumi);
   if (await pulumi.exists()) {
     await makeReady(pulumi);
-    await recover(pulumi);
+    await recover(pulumi, { start: false });
     await pulumi.destroy();
   } else {
     console.log(`Stack ${name} does not exist, so there is nothing to destroy.`);

@@ -55,6 +55,7 @@ vi.mock("../../../supply/releases", () => ({
 vi.mock("../../../tools/recover/cloud", () => ({
   deletionOrder: [],
   clientsOf: ({ region, awsEndpoint }: Record<string, unknown>) => seen.clients.push({ region, awsEndpoint }),
+  describeInstances: () => new Map(),
   liveInstances: () => new Map(),
   taggedResources: () => [],
   deleteResource: () => undefined,
