@@ -26,6 +26,8 @@ export interface StateResource {
   readonly id?: string;
   readonly inputs?: Readonly<Record<string, unknown>>;
   readonly outputs?: Readonly<Record<string, unknown>>;
+  /** When an operation last created or changed it, in ISO 8601. */
+  readonly modified?: string;
 }
 
 /** An operation that had begun but not ended when the engine was killed. */
