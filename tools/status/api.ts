@@ -1,7 +1,7 @@
 /** Requests to an API server, verified by the CA of the kubeconfig. */
 import { get } from "node:https";
 import type { TLSSocket } from "node:tls";
-import type { V1Deployment, V1Node } from "@kubernetes/client-node";
+import type { V1Deployment, V1Lease, V1Node } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import type { ApiServer, Dns, NodeStatus } from "./facts";
 
@@ -23,6 +23,8 @@ export interface Server {
 interface Response {
   readonly status: number;
   readonly body: string;
+  /** The server's time. */
+  readonly date: Date;
   /** When the certificate that the server presented expires. */
   readonly certificateExpiry: Date;
 }
@@ -57,25 +59,45 @@ function failingChecks({ status, body }: Response): string[] {
   return failed.length ? failed : [`HTTP ${status}`];
 }
 
+/** A list as JSON has it, in which times are texts. */
+interface List<T> {
+  readonly items: readonly T[];
+}
+
+/** The nodes, and the leases that their kubelets renew every ten seconds. */
 export async function askNodes(server: Server, signal: AbortSignal): Promise<NodeStatus[]> {
-  const { items } = await json<{ items: V1Node[] }>(server, "/api/v1/nodes", signal);
-  return items.map(({ metadata, status }) => {
+  const [nodes, leases] = await Promise.all([
+    request(server, "/api/v1/nodes", signal),
+    request(server, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", signal),
+  ]);
+  return readNodes(json<List<V1Node>>(nodes), json<List<V1Lease>>(leases), leases.date);
+}
+
+/** Seconds for which a kubelet may be silent. The control plane takes 50 s to call its node NotReady. */
+const kubeletPatience = 20;
+
+/** @param now the time of the API server, to which the machines' clocks are close. Pure. */
+export function readNodes(nodes: List<V1Node>, leases: List<V1Lease>, now: Date): NodeStatus[] {
+  const renewed = new Map(leases.items.map(({ metadata, spec }) => [metadata?.name, spec?.renewTime]));
+  return nodes.items.map(({ metadata, status }) => {
+    const name = metadata?.name ?? "";
     const ready = status?.conditions?.find(({ type }) => type === "Ready");
+    const silence = Math.round((now.getTime() - new Date(renewed.get(name) ?? now).getTime()) / 1000);
+    const isSilent = silence > kubeletPatience;
     return {
-      name: metadata?.name ?? "",
-      isReady: ready?.status === "True",
-      message: ready?.message ?? "its kubelet has reported nothing yet",
+      name,
+      isReady: ready?.status === "True" && !isSilent,
+      message: isSilent
+        ? `its kubelet has been silent for ${silence} s`
+        : (ready?.message ?? "its kubelet has reported nothing yet"),
       version: status?.nodeInfo?.kubeletVersion ?? "",
     };
   });
 }
 
 export async function askDns(server: Server, signal: AbortSignal): Promise<Dns> {
-  const { spec, status } = await json<V1Deployment>(
-    server,
-    "/apis/apps/v1/namespaces/kube-system/deployments/coredns",
-    signal,
-  );
+  const path = "/apis/apps/v1/namespaces/kube-system/deployments/coredns";
+  const { spec, status } = json<V1Deployment>(await request(server, path, signal));
   return {
     isAvailable: status?.conditions?.some((each) => each.type === "Available" && each.status === "True") ?? false,
     replicas: spec?.replicas ?? 0,
@@ -83,8 +105,8 @@ export async function askDns(server: Server, signal: AbortSignal): Promise<Dns> 
   };
 }
 
-async function json<T>(server: Server, path: string, signal: AbortSignal): Promise<T> {
-  const { status, body } = await request(server, path, signal);
+/** @throws Error if the request was refused. */
+function json<T>({ status, body }: Response): T {
   if (status !== 200) throw new Error(`HTTP ${status}`);
   return JSON.parse(body) as T;
 }
@@ -97,9 +119,11 @@ function request({ url, name, credentials }: Server, path: string, signal: Abort
       const certificateExpiry = new Date((response.socket as TLSSocket).getPeerCertificate().valid_to);
       const parts: Buffer[] = [];
       response.on("data", (part: Buffer) => parts.push(part));
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString(), certificateExpiry }),
-      );
+      response.on("end", () => {
+        const { statusCode: status = 0, headers } = response;
+        const date = headers.date === undefined ? new Date() : new Date(headers.date);
+        resolve({ status, body: Buffer.concat(parts).toString(), date, certificateExpiry });
+      });
       response.on("error", reject);
     }).on("error", reject);
   });

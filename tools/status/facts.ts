@@ -11,7 +11,8 @@ export interface Subject {
   readonly stack: string;
   readonly isLocal: boolean;
   readonly region: string;
-  /** Path of the stack's ssh_config, relative to the current folder. */
+  /** Paths relative to the current folder. */
+  readonly kubeconfig: string;
   readonly sshConfig: string;
   /** The last stage whose steps have run. Nothing of a later stage is expected. */
   readonly stage: Stage;

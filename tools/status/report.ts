@@ -73,6 +73,7 @@ function summary(facts: Facts): string[][] {
     const state = "error" in endpoint ? endpoint.error : endpoint.value.failing.length ? "not ready" : "ready";
     rows.push(["API endpoint", `${subject.apiEndpoint} (${state})`]);
   }
+  if (endpoint) rows.push(["kubeconfig", subject.kubeconfig]);
   if (dns)
     rows.push([
       "DNS",

@@ -8,11 +8,12 @@ import type { Subject } from "./facts";
 
 export function subjectOf(stack: Stack, outputs: StackOutputs): Subject {
   const address = addresses(outputs.sshConfig);
+  const here = (file: string): string => relative(process.cwd(), join(stack.dir, file));
   return {
     stack: stack.name,
     isLocal: stack.isLocal,
     region: stack.region,
-    sshConfig: relative(process.cwd(), join(stack.dir, stackFiles.sshConfig)),
+    ...{ kubeconfig: here(stackFiles.kubeconfig), sshConfig: here(stackFiles.sshConfig) },
     stage: lastStage(outputs.proofs),
     machines: outputs.nodes.map((machine) => ({ ...machine, address: address.get(machine.name) ?? machine.privateIp })),
     apiEndpoint: outputs.apiEndpoint,

@@ -1,9 +1,11 @@
 /** What `make status` concludes from what it found: each fault by itself, what hides behind another, what is not expected. */
+import type { V1MicroTime } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import type { Stage } from "../../../cluster/shape";
 import type { ApiServer, EtcdMember, Facts, Machine, NodeStatus, Subject } from "../../../tools/status/facts";
 import { findings, formatFindings } from "../../../tools/status/findings";
 import { renderReport } from "../../../tools/status/report";
+import { readNodes } from "../../../tools/status/api";
 import { addresses, lastStage } from "../../../tools/status/subject";
 
 const controllers = ["controller-0", "controller-1", "controller-2"];
@@ -23,6 +25,7 @@ const subject: Subject = {
   stack: "local",
   isLocal: true,
   region: "ap-southeast-1",
+  kubeconfig: ".lab/local/kubeconfig",
   sshConfig: ".lab/local/ssh_config",
   stage: "dns",
   machines: [...controllers, ...workers].map(machine),
@@ -380,6 +383,35 @@ describe("what is printed", () => {
     expect(formatFindings([{ fault: "worker-1 is stopped.", remedy: "Run `make up`." }])).toBe(
       "1 fault:\n  worker-1 is stopped.\n    Run `make up`.",
     );
+  });
+});
+
+describe("a node", () => {
+  const now = new Date("2025-11-25T20:00:00Z");
+  const listed = (status: string, renewTime: string) =>
+    readNodes(
+      {
+        items: [
+          {
+            metadata: { name: "worker-0" },
+            status: { conditions: [{ type: "Ready", status, message: "kubelet is posting ready status" }] },
+          },
+        ],
+      },
+      { items: [{ metadata: { name: "worker-0" }, spec: { renewTime: renewTime as unknown as V1MicroTime } }] },
+      now,
+    )[0];
+
+  it("is ready if it was called so and its kubelet still reports", () => {
+    expect(listed("True", "2025-11-25T19:59:51.123456Z")?.isReady).toBe(true);
+    expect(listed("False", "2025-11-25T19:59:51.123456Z")?.isReady).toBe(false);
+  });
+
+  it("is not ready any more if its kubelet is silent, before the control plane has noticed", () => {
+    expect(listed("True", "2025-11-25T19:59:30.123456Z")).toMatchObject({
+      isReady: false,
+      message: "its kubelet has been silent for 30 s",
+    });
   });
 });
 
