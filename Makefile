@@ -17,7 +17,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-up: node_modules/.package-lock.json ## build or update the cluster of STACK
+up: node_modules/.package-lock.json ## build or update the cluster of STACK, start machines that are down, and check that all is well
 	@$(cli) up --stack $(STACK) $(if $(STAGE),--stage $(STAGE)) -- $(ARGS)
 
 preview: node_modules/.package-lock.json ## show what `up` would change (ARGS=--diff for every line)
@@ -29,7 +29,7 @@ refresh: node_modules/.package-lock.json ## update Pulumi's state with what real
 down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local cloud stops with its last stack
 	@$(cli) down --stack $(STACK)
 
-status: node_modules/.package-lock.json ## show machines and proofs as of the last run of STACK, and its current nodes
+status: node_modules/.package-lock.json ## ask every machine and component of STACK how it is now; fails with remedies if anything is wrong
 	@$(cli) status --stack $(STACK)
 
 env: node_modules/.package-lock.json ## print the environment in which pulumi and kubectl work on STACK: eval "$$(make -s env)"

@@ -1,4 +1,5 @@
 /** The whole bootstrap, in the order of the series. This is the only place that defines the order. */
+import type { Stage } from "../cluster/shape";
 import type { ClusterSpec } from "../cluster/spec";
 import { reaches } from "./parts";
 import type { DefinedStep, Step } from "./step";
@@ -30,6 +31,9 @@ const story = [
 ] as const;
 
 export type StepName = (typeof story)[number]["name"];
+
+/** The stage of a step; undefined if there is no step of that name. */
+export const stageOf = (name: string): Stage | undefined => story.find((step) => step.name === name)?.stage;
 
 /** The definitions that a cluster uses, which are those up to its stage. */
 export const definitions = (spec: ClusterSpec): readonly DefinedStep[] =>

@@ -14,8 +14,12 @@ import { Pulumi } from "./pulumi";
 import { recover, takeOver } from "./recover";
 import { openStack, type Stack } from "./stack";
 import type { Overrides } from "./stack-file";
-import { printSummary } from "./summary";
+import { checkStatus } from "./status";
+import { printNextCommands, printProofs, proofsSince } from "./summary";
 import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
+
+/** Seconds that a cluster has to become healthy after an update: a machine that was started boots for that long. */
+const healthPatience = 90;
 
 /** `make up`: turns any state, or nothing, into the cluster that the configuration describes. args are for Pulumi. */
 export async function up(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
@@ -24,11 +28,14 @@ export async function up(name: string, overrides: Overrides, args: readonly stri
   await preflight(stack);
   const pulumi = await pulumiOf(stack);
   await makeReady(pulumi);
-  await recover(pulumi);
+  await recover(pulumi, { start: true });
   await pulumi.up(args);
   const outputs = await pulumi.outputs();
   await writeStackFiles(stack.dir, outputs);
-  await printSummary(stack, outputs);
+  await ensureKubectl(stack);
+  printProofs(proofsSince(new Date(start), await pulumi.state(), outputs.proofs));
+  await checkStatus(stack, outputs, healthPatience);
+  printNextCommands(stack);
   console.log(`\nDone in ${Math.round((Date.now() - start) / 1000)} s.`);
 }
 
@@ -55,7 +62,7 @@ export async function down(name: string): Promise<void> {
   await takeOver(pulumi);
   if (await pulumi.exists()) {
     await makeReady(pulumi);
-    await recover(pulumi);
+    await recover(pulumi, { start: false });
     await pulumi.destroy();
   } else {
     console.log(`Stack ${name} does not exist, so there is nothing to destroy.`);
@@ -65,11 +72,13 @@ export async function down(name: string): Promise<void> {
     await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
 }
 
-/** `make status`: machines and proofs as the last run recorded them, and the nodes as the API server lists them now. */
+/** `make status`: how the machines and what runs on them are now. */
 export async function status(name: string): Promise<void> {
   const stack = openStack(name);
   const pulumi = await pulumiOf(stack);
-  await printSummary(stack, await pulumi.outputs());
+  const outputs = await pulumi.outputs();
+  await writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
+  await checkStatus(stack, outputs);
 }
 
 /** `make env`: shell code that makes `pulumi` and `kubectl` work on the stack in the shell that evaluates it. */

@@ -16,8 +16,8 @@ export interface NodeOutput {
 
 /** Outputs of the program, including secrets. */
 export interface StackOutputs {
-  readonly kubeconfig?: string;
-  readonly apiEndpoint?: string;
+  readonly kubeconfig: string;
+  readonly apiEndpoint: string;
   readonly nodes: readonly NodeOutput[];
   readonly sshConfig: string;
   readonly sshPrivateKey?: string;
@@ -38,7 +38,7 @@ export const stackFiles = {
 /** @param dir the stack's folder; created with mode 0700 if it is missing. */
 export async function writeStackFiles(dir: string, outputs: StackOutputs): Promise<void> {
   const { kubeconfig, sshConfig, sshKey, knownHosts } = stackFiles;
-  if (outputs.kubeconfig) await writePrivateFile(join(dir, kubeconfig), outputs.kubeconfig);
+  await writePrivateFile(join(dir, kubeconfig), outputs.kubeconfig);
   if (outputs.sshPrivateKey) await writePrivateFile(join(dir, sshKey), outputs.sshPrivateKey);
   await writePrivateFile(join(dir, knownHosts), outputs.sshKnownHosts);
   await writePrivateFile(join(dir, sshConfig), withAbsolutePaths(outputs.sshConfig, dir));

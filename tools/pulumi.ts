@@ -26,6 +26,8 @@ export interface StateResource {
   readonly id?: string;
   readonly inputs?: Readonly<Record<string, unknown>>;
   readonly outputs?: Readonly<Record<string, unknown>>;
+  /** When an operation last created or changed it, in ISO 8601. */
+  readonly modified?: string;
 }
 
 /** An operation that had begun but not ended when the engine was killed. */
@@ -89,7 +91,12 @@ export class Pulumi {
 
   /** @throws UserError if no run has succeeded yet. */
   async outputs(): Promise<StackOutputs> {
-    const text = await this.run(["stack", "output", "--json", "--show-secrets"], { quiet: true });
+    const text = await this.run(["stack", "output", "--json", "--show-secrets"], { quiet: true }).catch(
+      (error: Error) => {
+        if (/no stack named/.test(error.message)) return "{}";
+        throw error;
+      },
+    );
     const outputs = JSON.parse(text) as Partial<StackOutputs>;
     if (!outputs.nodes)
       throw new UserError(

@@ -1,49 +1,32 @@
-/** The summary of a stack that `make up` and `make status` print. */
-import { existsSync } from "node:fs";
+/** What `make up` prints about its own work: the proofs of the steps that it ran, and what to type next. */
 import { join, relative } from "node:path";
-import { execa } from "execa";
-import { formatTable } from "../lib/table";
-import { type NodeOutput, stackFiles, type StackOutputs } from "./outputs";
+import { stackFiles, type StackOutputs } from "./outputs";
+import type { Deployment } from "./pulumi";
 import type { Stack } from "./stack";
-import { ensureKubectl } from "./toolchain";
 
-/** Prints the machines, the proofs, the nodes as the API server lists them now, and what to type next. */
-export async function printSummary(stack: Stack, outputs: StackOutputs): Promise<void> {
-  console.log(`\n${machineTable(outputs.nodes)}`);
-  const proofs = Object.entries(outputs.proofs).map(([step, proof]) => `  ✓ ${step}: ${proof}`);
-  if (proofs.length) console.log(["\nProofs of the last run of each step:", ...proofs].join("\n"));
-  if (outputs.kubeconfig) await printNodes(stack, outputs.apiEndpoint);
-  console.log(nextCommands(stack));
+/** The proofs of the steps that have run since a moment. A proof of an earlier run says nothing about the present. Pure. */
+export function proofsSince(start: Date, { resources = [] }: Deployment, proofs: StackOutputs["proofs"]): string[] {
+  const ran = resources
+    .filter(({ type, modified }) => type === "command:remote:Command" && new Date(modified ?? 0) >= start)
+    .map(({ urn }) => urn.split("::").pop() ?? "");
+  return Object.entries(proofs).flatMap(([step, proof]) => (ran.includes(step) ? [`${step}: ${proof}`] : []));
+}
+
+export function printProofs(proofs: readonly string[]): void {
+  if (proofs.length)
+    console.log(["\nProofs of the steps that ran:", ...proofs.map((proof) => `  ✓ ${proof}`)].join("\n"));
 }
 
 /** Path of one of the stack's files, relative to the current folder. */
 const here = (stack: Stack, file: string): string => relative(process.cwd(), join(stack.dir, file));
 
-const machineTable = (machines: readonly NodeOutput[]): string =>
-  formatTable([
-    ["MACHINE", "ROLE", "PRIVATE IP", "PUBLIC IP", "ZONE", "INSTANCE"],
-    ...machines.map(({ name, role, privateIp, publicIp, zone, instanceId }) => [
-      ...[name, role, privateIp, publicIp ?? "-", zone, instanceId],
-    ]),
-  ]);
-
-async function printNodes(stack: Stack, apiEndpoint = ""): Promise<void> {
-  const kubeconfig = join(stack.dir, stackFiles.kubeconfig);
-  if (!existsSync(kubeconfig)) return;
-  console.log("");
-  await execa(await ensureKubectl(stack), ["--kubeconfig", kubeconfig, "get", "nodes", "-o", "wide"], {
-    stdio: ["ignore", "inherit", "inherit"],
-    reject: false,
-  });
-  console.log(`\nAPI endpoint  ${apiEndpoint}\nkubeconfig    ${here(stack, stackFiles.kubeconfig)}`);
-}
-
-function nextCommands(stack: Stack): string {
+export function printNextCommands(stack: Stack): void {
   const variable = stack.name === "local" ? "" : ` STACK=${stack.name}`;
-  return `\nNext:
+  console.log(`\nNext:
   eval "$(make -s env${variable})"        kubectl, pulumi and KUBECONFIG in this shell
   kubectl get pods -A -o wide
   ssh -F ${here(stack, stackFiles.sshConfig)} controller-0
+  make status${variable}                   ask every part how it is
   make labs${variable}                     run the experiments
-  make down${variable}                     destroy the cluster`;
+  make down${variable}                     destroy the cluster`);
 }

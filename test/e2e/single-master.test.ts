@@ -27,6 +27,17 @@ async function logins(machines: readonly string[]): Promise<Record<string, numbe
   return counts;
 }
 
+/** Number of steps of the bootstrap that have run, by machine: each begins its log with "--- <name>". */
+async function stepsRun(machines: readonly string[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const machine of machines) {
+    const logs =
+      await cluster.cloud`exec ${machine} -- find /var/log/kubernetes-from-scratch -name *.log -exec cat {} +`;
+    counts[machine] = logs.split("\n").filter((line) => line.includes(" --- ")).length;
+  }
+  return counts;
+}
+
 async function readyNodes(): Promise<string[]> {
   const ready =
     'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
@@ -59,6 +70,9 @@ describe("chapter by chapter", () => {
     const health = await cluster.ssh("controller-0", `${etcdctl} endpoint health 2>&1`);
     expect(health).toContain("is healthy");
     expect((await cluster.trySsh("controller-0", "systemctl is-active kube-apiserver")).exitCode).not.toBe(0);
+    const status = await cluster.make`status`;
+    expect(status).toMatch(/^controller-0 +ok +leader$/m);
+    expect(status).not.toMatch(/API|NODE/);
   });
 
   it("has an API but no nodes after STAGE=control-plane", async () => {
@@ -268,16 +282,24 @@ describe("the experiments", () => {
 });
 
 describe("changes", () => {
-  it("changes nothing and does not log in anywhere when `up` and `preview` run again", async () => {
-    const machines = ["controller-0", "worker-0", "worker-1"];
+  it("changes nothing and runs no step when `up` and `preview` run again, and logs in only to ask etcd", async () => {
+    const workers = ["worker-0", "worker-1"];
+    const machines = ["controller-0", ...workers];
     await cluster.make`up`;
-    const before = await logins(machines);
+    const [steps, before] = [await stepsRun(machines), await logins(machines)];
+    for (const machine of machines) expect(steps[machine], `${machine}: the bootstrap's steps`).toBeGreaterThan(0);
     for (const machine of machines) expect(before[machine], `${machine}: the bootstrap's logins`).toBeGreaterThan(0);
-    expect(await cluster.make`up`).toMatch(unchanged);
+    const again = await cluster.make`up`;
+    expect(again).toMatch(unchanged);
+    expect(again).not.toMatch(/✓ \w+@/);
+    expect(await stepsRun(machines)).toEqual(steps);
+    expect(await logins(workers)).toEqual({ "worker-0": before["worker-0"], "worker-1": before["worker-1"] });
+
+    const beforePreview = await logins(machines);
     const preview = await cluster.make`preview`;
     expect(preview).toMatch(unchanged);
     expect(preview).not.toMatch(/to (create|update|replace|delete)/);
-    expect(await logins(machines)).toEqual(before);
+    expect(await logins(machines)).toEqual(beforePreview);
   });
 
   it("scales workers 2 -> 3 -> 2: the new node becomes Ready, the removed one leaves the API", async () => {
@@ -326,6 +348,47 @@ describe("changes", () => {
     expect(output).toMatch(/podCidr/);
     expect(output).toMatch(/stagee.*did you mean.*stage/is);
     expect(output).not.toMatch(/\n\s+at .*\.ts:\d+/);
+  });
+});
+
+describe("a machine that is down", () => {
+  const machines = ["controller-0", "worker-0", "worker-1"];
+
+  /** `make status` fails and names the machine with the remedy; `make up` brings it back and only then ends well. */
+  async function foundAndStarted(machine: string, fault: RegExp, action: RegExp): Promise<void> {
+    const start = Date.now();
+    const status = await cluster.tryMake`status`;
+    expect((Date.now() - start) / 1000, "seconds").toBeLessThan(15);
+    expect(status.exitCode).not.toBe(0);
+    expect(status.all).toMatch(new RegExp(`1 fault:\\n +${machine} ${fault.source}`));
+    expect(status.all).toContain(`\`make up STACK=${at.stack}\` starts it`);
+    expect(await cluster.make`up`).toMatch(new RegExp(`${machine} ${action.source}[^]*Done in`));
+    await untilReady(machines, 1);
+    expect(await cluster.make`status`).not.toMatch(/fault/);
+  }
+
+  it.each(["worker-1", "controller-0"])("%s, killed", async (machine) => {
+    await cluster.cloud`kill ${machine}`;
+    await foundAndStarted(machine, /has died/, /has died: rebooting it/);
+  });
+
+  it("worker-1, powered off from within", async () => {
+    await cluster.trySsh("worker-1", "sudo poweroff");
+    await eventually("the instance to be stopped", 60, async () => {
+      const saw = await cluster.cloud`status`;
+      return /^worker-1 .* stopped /m.test(saw) ? { done: undefined } : { saw };
+    });
+    await foundAndStarted("worker-1", /is stopped/, /is stopped: starting it/);
+  });
+
+  it("an API server that is stopped is a fault that `up` does not hide either", async () => {
+    await cluster.ssh("controller-0", "sudo systemctl stop kube-apiserver");
+    const output = await cluster.tryMake`up`;
+    expect(output.exitCode).not.toBe(0);
+    expect(output.all).toMatch(/The API server on controller-0 does not respond/);
+    expect(output.all).not.toMatch(/Done in/);
+    await cluster.ssh("controller-0", "sudo systemctl start kube-apiserver");
+    await cluster.make`up`;
   });
 });
 

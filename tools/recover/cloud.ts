@@ -3,6 +3,7 @@ import * as ec2 from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { project } from "../places";
 import type { Stack } from "../stack";
+import { type Instance, isGone } from "./instance";
 import type { CloudResource, Live } from "./orphans";
 
 /** Clients of the APIs that a stack's resources belong to. */
@@ -17,14 +18,27 @@ export function clientsOf({ region, awsEndpoint }: Stack): Clients {
   return { ec2: new ec2.EC2Client(options), elb: new ElasticLoadBalancingV2Client(options) };
 }
 
+/** Every instance, by its id. */
+export async function describeInstances(
+  { ec2: client }: Clients,
+  abortSignal?: AbortSignal,
+): Promise<ReadonlyMap<string, Instance>> {
+  const impaired = new Set<string>();
+  for await (const page of ec2.paginateDescribeInstanceStatus({ client }, {}, { abortSignal }))
+    for (const { InstanceId = "", InstanceStatus, SystemStatus } of page.InstanceStatuses ?? [])
+      if ([InstanceStatus?.Status, SystemStatus?.Status].includes("impaired")) impaired.add(InstanceId);
+  const instances = new Map<string, Instance>();
+  for await (const page of ec2.paginateDescribeInstances({ client }, {}, { abortSignal }))
+    for (const { Instances = [] } of page.Reservations ?? [])
+      for (const { InstanceId: id = "", State, PublicIpAddress: publicIp } of Instances)
+        instances.set(id, { state: State?.Name ?? "", isImpaired: impaired.has(id), publicIp });
+  return instances;
+}
+
 /** The instances that are neither terminated nor about to be. */
-export async function liveInstances({ ec2: client }: Clients): Promise<Live> {
-  const live = new Map<string, string | undefined>();
-  for await (const page of ec2.paginateDescribeInstances({ client }, {}))
-    for (const instance of page.Reservations?.flatMap((reservation) => reservation.Instances ?? []) ?? [])
-      if (!["terminated", "shutting-down"].includes(instance.State?.Name ?? ""))
-        live.set(instance.InstanceId ?? "", instance.PublicIpAddress);
-  return live;
+export async function liveInstances(clients: Clients): Promise<Live> {
+  const live = [...(await describeInstances(clients))].filter(([, { state }]) => !isGone(state));
+  return new Map(live.map(([id, { publicIp }]) => [id, publicIp]));
 }
 
 /** What carries the tags that the program gives to everything in a stack, without instances that are not live. */

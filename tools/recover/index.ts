@@ -7,6 +7,7 @@
  *   nothing is deleted there unless ORPHANS=delete allows it.
  * - A machine was lost, or was stopped and started and has a different public address. The state is refreshed, and the
  *   same command replaces or adjusts what depends on it.
+ * - A machine is stopped or has died, and is to run again. It is started.
  * @see https://www.pulumi.com/docs/support/troubleshooting/common-issues/interrupted-updates/
  */
 import { UserError } from "../../lib/errors";
@@ -14,18 +15,26 @@ import type { Deployment, PendingOperation, Pulumi } from "../pulumi";
 import type { Stack } from "../stack";
 import { type Clients, clientsOf, deleteResource, deletionOrder, liveInstances, taggedResources } from "./cloud";
 import { type CloudResource, instances, knownIds, type Live, lostMachines, movedMachines, orphans } from "./orphans";
+import { startMachines } from "./start";
 import { undo } from "./undo";
 
 export { takeOver } from "./engine";
 
-/** Brings a stack back to a state from which Pulumi can continue. */
-export async function recover(pulumi: Pulumi): Promise<void> {
+/** Seconds until a machine is given up that was started. On AWS, status checks follow minutes after a reboot. */
+const startPatience = { local: 60, aws: 300 } as const;
+
+/**
+ * Brings a stack back to a state from which Pulumi can continue.
+ * @param start whether machines that are down are to be started.
+ */
+export async function recover(pulumi: Pulumi, { start }: { readonly start: boolean }): Promise<void> {
   const { stack } = pulumi;
   const deployment = await pulumi.state();
   // a kill may come before an operation is recorded; a local cloud is cheap to query, and belongs only to this checkout
   const mayHaveOrphans = stack.isLocal || pendingOf(deployment).length > 0;
   if (!mayHaveOrphans && instances(deployment).length === 0) return;
   const clients = clientsOf(stack);
+  if (start) await startMachines(clients, instances(deployment), startPatience[stack.isLocal ? "local" : "aws"]);
   const live = await liveInstances(clients);
   if (mayHaveOrphans) await undoInterrupted(pulumi, clients, deployment, live);
   if (machinesChanged(stack, deployment, live)) {

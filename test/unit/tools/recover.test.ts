@@ -1,6 +1,7 @@
 /** What recovery concludes from comparing a state with what exists. */
 import { describe, expect, it } from "vitest";
 import { deletionOrder } from "../../../tools/recover/cloud";
+import { remedy } from "../../../tools/recover/instance";
 import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover/orphans";
 
 const deployment = {
@@ -71,4 +72,20 @@ describe("machines of the state", () => {
     expect(moved(undefined, "203.0.113.2")).toEqual(["worker-0", "worker-1"]);
     expect(movedMachines(state, new Map())).toEqual([]);
   });
+});
+
+describe("what brings an instance up", () => {
+  it.each([
+    ["stopped", false, "start"],
+    ["running", true, "reboot"],
+    ["running", false, undefined],
+    ["pending", false, "wait"],
+    ["stopping", false, "wait"],
+    ["shutting-down", false, undefined],
+    ["terminated", false, undefined],
+  ])("%s (impaired: %s): %s", (state, isImpaired, needed) =>
+    expect(remedy({ state, isImpaired, publicIp: undefined })).toBe(needed),
+  );
+
+  it("nothing, if it does not exist", () => expect(remedy(undefined)).toBeUndefined());
 });

@@ -12,6 +12,8 @@ const seen = vi.hoisted(() => ({
   releases: [] as string[],
   cloud: [] as unknown[],
   clients: [] as unknown[],
+  /** How often the stack was asked how it is. */
+  asked: 0,
 }));
 
 /** The test's own checkout. */
@@ -55,14 +57,24 @@ vi.mock("../../../supply/releases", () => ({
 vi.mock("../../../tools/recover/cloud", () => ({
   deletionOrder: [],
   clientsOf: ({ region, awsEndpoint }: Record<string, unknown>) => seen.clients.push({ region, awsEndpoint }),
+  describeInstances: () => new Map(),
   liveInstances: () => new Map(),
   taggedResources: () => [],
   deleteResource: () => undefined,
 }));
+vi.mock("../../../tools/status/probes", () => ({
+  gatherFacts: (_stack: unknown, subject: unknown) => {
+    const state = ++seen.asked > 1 ? "running" : "pending";
+    const instances = { value: new Map([["i-1", { state, isImpaired: false }]]) };
+    return { subject, at: new Date(), instances, ssh: { "worker-1": { value: "" } }, etcd: {}, apiServers: {} };
+  },
+}));
 vi.mock("execa", () => ({
   execa: (_program: string, args: string[]) => {
     seen.commands.push(args);
-    const outputs = { kubeconfig: "kind: Config", nodes: [], sshConfig: "", sshKnownHosts: "", proofs: {} };
+    const nodes = [{ name: "worker-1", role: "worker", instanceId: "i-1", privateIp: "10.1.1.22", zone: "a" }];
+    const files = { kubeconfig: "kind: Config", sshConfig: "", sshKnownHosts: "" };
+    const outputs = { nodes, ...files, certificateExpiry: {}, proofs: {} };
     const answers: Record<string, unknown> = { ls: [], output: outputs, export: { deployment: {} } };
     return Promise.resolve({ exitCode: 0, stdout: JSON.stringify(answers[args[1] ?? ""] ?? "") });
   },
@@ -81,7 +93,8 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 it("a `make up` opens each Pulumi file once, and every part of it sees the run's values", async () => {
   const values = { kubernetesVersion: "v1.36.1", region: "eu-west-1", awsEndpoint: "http://127.0.0.1:5077" };
-  vi.spyOn(console, "log").mockImplementation(() => undefined);
+  const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+  vi.spyOn(process.stderr, "write").mockReturnValue(true);
   seen.files.length = 0;
   await up("local", values, ["--diff"]);
 
@@ -102,4 +115,6 @@ it("a `make up` opens each Pulumi file once, and every part of it sees the run's
   expect(seen.commands.find(([command]) => command === "up")).toEqual(
     expect.arrayContaining(["--diff", "--stack", "local", "--config-file", effective]),
   );
+  expect(seen.asked, "a machine that is booting is waited for").toBe(2);
+  expect(log.mock.lastCall?.[0]).toMatch(/Done in/);
 });
