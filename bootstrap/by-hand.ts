@@ -6,7 +6,7 @@
 import { type Leaf, signingAuthority } from "../cluster/certificates";
 import { encryptionConfig } from "../cluster/encryption";
 import { type Material, materials } from "../cluster/material";
-import type { ClusterSpec } from "../cluster/spec";
+import { type ClusterSpec, firstController } from "../cluster/spec";
 import { caValidityHours } from "../cluster/validity";
 import { asset, fill } from "./files";
 import { inputKeys, ownerOf, renderCommand } from "./render";
@@ -64,6 +64,7 @@ function materialCommands(material: Material, spec: ClusterSpec): string[] {
 
 /** Asks the machines what EC2 knows about them. */
 const factCommands = (spec: ClusterSpec): string[] => [
+  `ssh -n -F "$SSH_CONFIG" ${firstController(spec).name} 'cat ~/.ssh/authorized_keys' >pki/authorized-keys`,
   ...spec.machines.flatMap(({ name }) => [
     `mkdir -p pki/instance/${name}`,
     `query ${name} instance_id >pki/instance/${name}/id`,

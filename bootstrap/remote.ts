@@ -2,9 +2,9 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { FactKey, MaterialKey } from "../cluster/material";
-import type { MachineName } from "../cluster/shape";
+import { type MachineName, sshUser } from "../cluster/shape";
 import type { ClusterSpec } from "../cluster/spec";
-import { type Machines, type RunningMachine, sshUser } from "../infra/machines";
+import type { Machines, RunningMachine } from "../infra/machines";
 import type { Pki } from "../infra/pki";
 import { type InputKey, inputKeys, renderCommand, renderStdin } from "./render";
 import type { Step, StepId } from "./step";
@@ -14,6 +14,13 @@ export interface BootstrapArgs {
   readonly spec: ClusterSpec;
   readonly machines: Machines;
   readonly pki: Pki;
+  readonly access: MachineAccess;
+}
+
+/** How machines are reached that do not accept the stack's SSH key yet. */
+export interface MachineAccess {
+  /** Private key that a machine accepted when its last update ended, by machine. The step `machine` authorizes the stack's. */
+  readonly formerly: Readonly<Partial<Record<string, pulumi.Input<string>>>>;
 }
 
 export class Bootstrap extends pulumi.ComponentResource {
@@ -41,7 +48,8 @@ export class Bootstrap extends pulumi.ComponentResource {
 
   /** A step on its machine. If its text changes, it runs again; a new instance gets a new command. */
   private command(step: Step, after: readonly remote.Command[]): remote.Command {
-    const { instance, hostKey, sshHost }: RunningMachine = this.args.machines.get(step.machine.name);
+    const { machines, access } = this.args;
+    const { instance, hostKey, sshHost }: RunningMachine = machines.get(step.machine.name);
     const inputs = Object.fromEntries(inputKeys(step).map((key) => [key, this.input(key)]));
     return new remote.Command(
       step.id,
@@ -49,7 +57,7 @@ export class Bootstrap extends pulumi.ComponentResource {
         connection: {
           host: sshHost,
           user: sshUser,
-          privateKey: this.args.machines.privateKey,
+          privateKey: (step.name === "machine" && access.formerly[step.machine.name]) || machines.stackKey,
           hostKey,
           // After "running", it can take minutes until sshd first responds; the delay between two dials is at most 5 s.
           dialErrorLimit: 60,
@@ -79,6 +87,7 @@ export class Bootstrap extends pulumi.ComponentResource {
 
   private fact(key: FactKey): pulumi.Output<string> {
     const { spec, machines } = this.args;
+    if (key === "authorized-keys") return machines.authorizedKeys;
     if (key === "instances")
       return pulumi
         .all(spec.nodes.map(({ name }) => pulumi.interpolate`${name} ${machines.get(name).instance.id}\n`))
@@ -89,4 +98,5 @@ export class Bootstrap extends pulumi.ComponentResource {
   }
 }
 
-const isFact = (key: InputKey): key is Exclude<FactKey, MaterialKey> => /^instances?(\/|$)/.test(key);
+const isFact = (key: InputKey): key is Exclude<FactKey, MaterialKey> =>
+  /^(instances?(\/|$)|authorized-keys$)/.test(key);

@@ -21,8 +21,11 @@ export type MaterialKey =
   | "encryption-config"
   | KubeconfigKey;
 
-/** What is known only once the machines exist: a machine's instance id or zone, or the instance ids of all nodes. */
-export type FactKey = `instance/${MachineName}/${"id" | "zone"}` | "instances";
+/**
+ * What is known only once the machines exist: a machine's instance id or zone, the instance ids of all nodes, or the public
+ * SSH keys that machines accept.
+ */
+export type FactKey = `instance/${MachineName}/${"id" | "zone"}` | "instances" | "authorized-keys";
 
 /** A root CA. Its key is only used for signing and never reaches a machine. */
 interface AuthorityMaterial {

@@ -28,6 +28,9 @@ export type ControllerName = `controller-${number}`;
 export type NodeName = ControllerName | `worker-${number}`;
 export type MachineName = NodeName | "balancer";
 
+/** User of Debian's images on EC2, who may become root without a password. */
+export const sshUser = "admin";
+
 /** One EC2 instance of the cluster. */
 export interface Machine {
   /** Name of the machine, of its host and of its Kubernetes node: controller-0, worker-1, balancer. */

@@ -10,8 +10,6 @@ import type { Network } from "./network";
 import type { SecurityGroups } from "./security-groups";
 import { renderUserData } from "./user-data";
 
-/** User of Debian's images on EC2, who may become root without a password. */
-export const sshUser = "admin";
 /** Account that publishes Debian's images. https://wiki.debian.org/Cloud/AmazonEC2Image/Trixie */
 const debian = "136693071363";
 
@@ -19,8 +17,16 @@ export interface MachinesArgs {
   readonly spec: ClusterSpec;
   readonly network: Network;
   readonly securityGroups: SecurityGroups;
-  /** The user's own key; if undefined, one is created. */
+  /** The user's own key, which every machine accepts in addition to the stack's key. */
   readonly sshKey?: SshKey;
+  readonly generation: Generation;
+}
+
+/** Machines of a former generation are replaced. */
+export interface Generation {
+  readonly number: string;
+  /** Whether this update begins it. */
+  readonly isNew: boolean;
 }
 
 /** A machine that exists. */
@@ -37,20 +43,33 @@ export interface RunningMachine {
 export class Machines extends pulumi.ComponentResource {
   /** In the order of the spec. */
   readonly all: readonly RunningMachine[];
-  /** The private key that gives access to every machine. */
+  /** The user's private key: their own, or else the stack's. */
   readonly privateKey: pulumi.Output<string>;
+  /** The stack's private key. It never changes, so that the user's key can. */
+  readonly stackKey: pulumi.Output<string>;
+  /** The public keys that every machine accepts, one per line. */
+  readonly authorizedKeys: pulumi.Output<string>;
 
   constructor(name: string, args: MachinesArgs, options?: pulumi.ComponentResourceOptions) {
     super("lab:infra:Machines", name, {}, options);
     const { spec } = args;
-    const ssh = args.sshKey ?? this.ownSshKey();
-    this.privateKey = pulumi.secret(ssh.privateKey);
-    const keyPair = new aws.ec2.KeyPair("ssh", { publicKey: ssh.publicKey }, { parent: this });
+    const stackKey = this.createStackKey();
+    this.stackKey = pulumi.secret(stackKey.privateKey);
+    this.privateKey = pulumi.secret(args.sshKey?.privateKey ?? stackKey.privateKey);
+    this.authorizedKeys = stackKey.publicKey.apply(
+      (key) => `${key}\n${args.sshKey ? `${args.sshKey.publicKey}\n` : ""}`,
+    );
+    const publicKey = args.sshKey?.publicKey ?? stackKey.publicKey;
+    const keyPair = new aws.ec2.KeyPair("ssh", { publicKey }, { parent: this });
     const image = this.images();
 
     this.all = spec.machines.map((machine): RunningMachine => {
-      const hostKey = new tls.PrivateKey(`${machine.name}-host`, { algorithm: "ED25519" }, { parent: this });
-      const instance = this.instance(machine, args, keyPair, image(machine.architecture), hostKey);
+      const hostKey = new tls.PrivateKey(
+        `${machine.name}-host`,
+        { algorithm: "ED25519" },
+        { parent: this, replacementTrigger: args.generation.number },
+      );
+      const instance = this.instance(machine, args, keyPair, image(machine.architecture), hostKey, stackKey.publicKey);
       if (machine.podCidr) args.network.routePods(machine, machine.podCidr, instance);
       const publicIp = machine === holder(spec) ? this.associate(args.network.elasticIp, instance) : instance.publicIp;
       return {
@@ -73,14 +92,17 @@ export class Machines extends pulumi.ComponentResource {
 
   private instance(
     machine: Machine,
-    { spec, network, securityGroups }: MachinesArgs,
+    { spec, network, securityGroups, generation }: MachinesArgs,
     keyPair: aws.ec2.KeyPair,
     ami: pulumi.Output<string>,
     hostKey: tls.PrivateKey,
+    stackKey: pulumi.Output<string>,
   ): aws.ec2.Instance {
     const userData = pulumi
-      .all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh])
-      .apply(([privateKey, publicKey]) => renderUserData({ hostname: machine.name, privateKey, publicKey }));
+      .all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh, stackKey])
+      .apply(([privateKey, publicKey, authorizedKey]) =>
+        renderUserData({ hostname: machine.name, privateKey, publicKey, authorizedKey }),
+      );
     return new aws.ec2.Instance(
       machine.name,
       {
@@ -108,9 +130,9 @@ export class Machines extends pulumi.ComponentResource {
       {
         parent: this,
         dependsOn: network.internet,
-        // Never replace a machine because a newer image exists, the user data was reworded, or it has no public address
-        // while it is stopped.
-        ignoreChanges: ["ami", "userDataBase64", "associatePublicIpAddress"],
+        // Never replace a machine because a newer image exists, the user data was reworded, the user's SSH key is another
+        // one (the step `machine` authorizes it), or it has no public address while it is stopped.
+        ignoreChanges: ["userDataBase64", "associatePublicIpAddress", "keyName", ...(generation.isNew ? [] : ["ami"])],
         replacementTrigger: hostKey.publicKeyOpenssh,
         // Its successor takes the same private address.
         deleteBeforeReplace: true,
@@ -118,7 +140,7 @@ export class Machines extends pulumi.ComponentResource {
     );
   }
 
-  private ownSshKey(): { publicKey: pulumi.Output<string>; privateKey: pulumi.Output<string> } {
+  private createStackKey(): { publicKey: pulumi.Output<string>; privateKey: pulumi.Output<string> } {
     const key = new tls.PrivateKey("ssh", { algorithm: "ED25519" }, { parent: this });
     return { publicKey: key.publicKeyOpenssh.apply((text) => text.trim()), privateKey: key.privateKeyOpenssh };
   }

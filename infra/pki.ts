@@ -178,8 +178,8 @@ export class Pki extends pulumi.ComponentResource {
   /** 32 bytes in base64: the user's key, or the digest of a private key that exists only for this, in the state. */
   private encryptionKey(): pulumi.Output<string> {
     const { encryptionKey } = this.args;
+    const seed = this.privateKey("encryption"); // also if it is not used, because it could never be made again
     if (encryptionKey) return pulumi.secret(encryptionKey);
-    const seed = this.privateKey("encryption");
     return seed.privateKeyPem.apply((pem) => createHash("sha256").update(pem).digest("base64"));
   }
 

@@ -9,22 +9,30 @@ import { Pki } from "../infra/pki";
 import { awsProvider } from "../infra/provider";
 import { SecurityGroups } from "../infra/security-groups";
 import { readConfig } from "./config";
+import { continueFrom, formerCluster } from "./former";
 import { outputs } from "./outputs";
 
-const config = readConfig();
-const spec = clusterSpec(config);
-const provider = awsProvider({
-  region: spec.region,
-  endpoint: spec.awsEndpoint,
-  tags: { project: pulumi.getProject(), stack: pulumi.getStack(), cluster: spec.clusterName },
-});
+export = async (): Promise<ReturnType<typeof outputs>> => {
+  const config = readConfig();
+  const spec = clusterSpec(config);
+  const former = await formerCluster();
+  const { generation, access, settings } = continueFrom(former, config, spec);
+  const provider = awsProvider({
+    region: spec.region,
+    endpoint: spec.awsEndpoint,
+    tags: { project: pulumi.getProject(), stack: pulumi.getStack(), cluster: spec.clusterName },
+  });
 
-const network = new Network("network", { spec }, { provider });
-const securityGroups = new SecurityGroups("security-groups", { spec, network }, { provider });
-const pki = new Pki("pki", { spec, elasticIp: network.elasticIp.publicIp, encryptionKey: config.encryptionKey });
-const machines = new Machines("machines", { spec, network, securityGroups, sshKey: config.sshKey }, { provider });
-const endpoint = new ApiEndpoint("api-endpoint", { spec, network, securityGroups, machines }, { provider });
-const bootstrap = new Bootstrap("bootstrap", { spec, machines, pki }, { dependsOn: securityGroups });
+  const network = new Network("network", { spec }, { provider });
+  const securityGroups = new SecurityGroups("security-groups", { spec, network }, { provider });
+  const pki = new Pki("pki", { spec, elasticIp: network.elasticIp.publicIp, encryptionKey: config.encryptionKey });
+  const machines = new Machines(
+    "machines",
+    { spec, network, securityGroups, sshKey: config.sshKey, generation },
+    { provider },
+  );
+  const endpoint = new ApiEndpoint("api-endpoint", { spec, network, securityGroups, machines }, { provider });
+  const bootstrap = new Bootstrap("bootstrap", { spec, machines, pki, access }, { dependsOn: securityGroups });
 
-export const { kubeconfig, apiEndpoint, nodes, sshConfig, sshKnownHosts, sshPrivateKey, certificateExpiry, proofs } =
-  outputs({ machines, pki, endpoint, bootstrap });
+  return outputs({ machines, pki, endpoint, bootstrap, settings, generation: generation.number });
+};

@@ -1,8 +1,10 @@
 /** The stack's outputs for the user and the tools: how to reach the cluster, and what it consists of. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Bootstrap } from "../bootstrap/remote";
+import type { Settings } from "../cluster/config/changes";
 import type { ApiEndpoint } from "../infra/api-endpoint";
-import { type Machines, sshUser } from "../infra/machines";
+import { sshUser } from "../cluster/shape";
+import type { Machines } from "../infra/machines";
 import type { Pki } from "../infra/pki";
 
 export interface OutputsArgs {
@@ -10,6 +12,8 @@ export interface OutputsArgs {
   readonly pki: Pki;
   readonly endpoint: ApiEndpoint;
   readonly bootstrap: Bootstrap;
+  readonly settings: Settings;
+  readonly generation: string;
 }
 
 /** One host of the SSH configuration. */
@@ -41,7 +45,7 @@ export const renderKnownHosts = (hosts: readonly SshHost[]): string =>
   hosts.map(({ name, hostKey }) => `${name} ${hostKey}\n`).join("");
 
 /** The stack's outputs. */
-export function outputs({ machines, pki, endpoint, bootstrap }: OutputsArgs) {
+export function outputs({ machines, pki, endpoint, bootstrap, settings, generation }: OutputsArgs) {
   const hosts = pulumi.all(
     machines.all.map(({ machine, sshHost, hostKey }) =>
       pulumi
@@ -69,5 +73,9 @@ export function outputs({ machines, pki, endpoint, bootstrap }: OutputsArgs) {
     certificateExpiry: pki.expiry,
     /** The line with which each step of the bootstrap proved that it worked. */
     proofs: bootstrap.proofs,
+    /** What this update was configured with, without secrets. The next one compares itself with it. */
+    settings,
+    /** Changes if every machine is replaced at its owner's insistence. */
+    generation,
   };
 }

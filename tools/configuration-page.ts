@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { isMap, isScalar, parseDocument } from "yaml";
+import { changeClasses, changes } from "../cluster/config/changes";
 import { root } from "./places";
 
 interface Entry {
@@ -25,6 +26,14 @@ $ make preview
 
 Values are stored in \`Pulumi.<stack>.yaml\`. All errors are reported together, before anything is created. The presets are
 \`Pulumi.{dev,ha,series,local,local-ha}.yaml\`.
+
+The column "change" says what a change does to a cluster that exists:
+
+- **in place**: nothing restarts that serves the cluster's users.
+- **rolled**: machines, or what runs on them, restart one after another, while the others serve.
+- **new clusters only**: refused by \`make up\`, \`pulumi up\` and \`pulumi preview\`, before anything is changed, because it
+  would destroy the cluster. If its data may be lost, say so: \`LOSE_DATA=yes make up\` or \`LOSE_DATA=yes pulumi up\` replaces
+  every machine. \`region\` and \`awsEndpoint\` cannot change even so; \`make down\` comes first.
 `;
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
@@ -32,6 +41,12 @@ const cell = (text: string): string => text.replaceAll("|", "\\|");
 function defaultOf({ type, default: value }: Entry): string {
   if (type === "object") return "";
   return value === "" ? "" : `\`${String(value)}\``;
+}
+
+function changeOf(key: string): string {
+  const change = changes[key as keyof typeof changes] as (typeof changes)[keyof typeof changes] | undefined;
+  if (!change) throw new Error(`${key} has no class of change: ${changeClasses.join(", ")}`);
+  return change.note === undefined ? change.class : `${change.class}; ${change.note}`;
 }
 
 /** The page for a project file: a table for each group of keys, as its comments divide them. */
@@ -44,9 +59,11 @@ export async function configurationPage(projectFile: string): Promise<string> {
     // a comment before the first key of a map belongs to the map
     const comment = key.commentBefore ?? (key === config.items[0]?.key ? config.commentBefore : undefined);
     const group = /-{3} (.+?) -{3}/.exec(comment ?? "")?.[1];
-    if (group) lines.push(`\n## ${group}\n`, "| key | type | default | meaning |", "| --- | --- | --- | --- |");
+    if (group)
+      lines.push(`\n## ${group}\n`, "| key | type | default | change | meaning |", "| --- | --- | --- | --- | --- |");
     const entry = value.toJSON() as Entry;
-    lines.push(`| \`${String(key.value)}\` | ${entry.type} | ${defaultOf(entry)} | ${cell(entry.description)} |`);
+    const columns = [`\`${String(key.value)}\``, entry.type, defaultOf(entry), changeOf(String(key.value))];
+    lines.push(`| ${columns.join(" | ")} | ${cell(entry.description)} |`);
   }
   return format(lines.join("\n"), { ...(await resolveConfig(path)), parser: "markdown" });
 }

@@ -1,5 +1,5 @@
 /** What every machine needs first: its name, its neighbours' names, packages, kernel settings, and early downloads. */
-import type { Machine, Role } from "../../cluster/shape";
+import { type Machine, type Role, sshUser } from "../../cluster/shape";
 import type { ClusterSpec } from "../../cluster/spec";
 import type { ReleaseName } from "../../cluster/versions";
 import { asset, fileFrom, publicFile, type StepFile } from "../files";
@@ -71,10 +71,12 @@ export const machine = defineStep({
   work: (spec, machine) => ({
     variables: {
       NODE_ROLE: machine.role,
+      SSH_USER: sshUser,
       HOST_NAMES: hostNames(spec, machine),
       PACKAGES: packages(machine.role),
       MIRROR: spec.mirror ?? "",
     },
+    facts: { AUTHORIZED_KEYS: "authorized-keys" },
     files: [
       ...library.map((name) => publicFile(`${libraryDirectory}/${name}.sh`, asset(`scripts/lib/${name}.sh`))),
       ...(machine.role === "control-plane" ? controlPlaneFiles : []),

@@ -232,6 +232,7 @@ describe("certificates", () => {
     expect(kept.sort()).toEqual([
       "cluster-signing",
       "controller-0-host",
+      "encryption",
       "etcd-ca",
       "front-proxy-ca",
       "kubernetes-ca",
@@ -260,7 +261,8 @@ describe("what the user provides", () => {
   it("can be an encryption key, which stays secret", async () => {
     const run = await runProgram({ certificateEpoch: 3, encryptionKey }, { secretKeys: ["encryptionKey"] });
     for (const { inputs } of run.resources) expect(plainText(inputs)).not.toContain(encryptionKey);
-    expect(run.resources.map(({ name }) => name)).not.toContain("encryption");
+    // the key that it replaces could never be made again
+    expect(run.resources.map(({ name }) => name)).toContain("encryption");
   });
 
   it("can be an EC2-compatible API, which changes the provider and nothing else", async () => {
@@ -284,5 +286,44 @@ describe("what the user provides", () => {
       stderr: expect.stringMatching(/^The configuration of stack test has 3 errors/) as string,
     });
     await expect(failed).rejects.not.toMatchObject({ stderr: expect.stringMatching(/^\s+at /m) as string });
+  });
+});
+
+describe("an update of a cluster that exists", () => {
+  const runAgain = async (values: Readonly<Record<string, unknown>>, environment: Record<string, string> = {}) => {
+    const { outputs } = await runProgram(single);
+    return runProgram(values, { former: outputs, environment });
+  };
+
+  it("changes nothing if nothing changed", async () => {
+    const run = await runAgain(single);
+    expect(run.outputs["generation"]).toBe("1");
+    expect(run.get(instance, "controller-0").ignoreChanges).toContain("ami");
+  });
+
+  it("registers nothing if the change would destroy it", async () => {
+    await expect(runAgain({ vpcCidr: "10.9.0.0/16" })).rejects.toThrow(/vpcCidr\n +10\.0\.0\.0\/16 -> 10\.9\.0\.0\/16/);
+    await expect(runAgain({ region: "eu-west-1" }, { LOSE_DATA: "yes" })).rejects.toThrow("region");
+  });
+
+  it("replaces every machine if its owner insists, and goes on with that if it is interrupted", async () => {
+    const insisting = () => runAgain({ podCidr: "10.201.0.0/16" }, { LOSE_DATA: "yes" });
+    const run = await insisting();
+    const hostKey = run.get("tls:index/privateKey:PrivateKey", "worker-1-host");
+    expect(hostKey.replacementTrigger).toBe(run.outputs["generation"]);
+    expect(run.outputs["generation"]).toMatch(/^2-[0-9a-f]{12}$/);
+    expect(run.get(instance, "worker-1").ignoreChanges).not.toContain("ami");
+    expect((await insisting()).outputs["generation"]).toBe(run.outputs["generation"]);
+  });
+
+  it("reaches machines of an earlier release with the key that they accept, until they accept the stack's", async () => {
+    const { outputs } = await runProgram(single);
+    const former = { ...outputs, settings: undefined, sshPrivateKey: "FORMER KEY" };
+    const run = await runProgram({ ...single, workerCount: 3 }, { former });
+    const key = (name: string) =>
+      reveal((reveal(run.get(command, name).inputs["connection"]) as Record<string, unknown>)["privateKey"]);
+    expect(key("machine@worker-0")).toBe("FORMER KEY");
+    expect(key("machine@worker-2")).toBe("PRIVATE KEY ssh\n");
+    expect(key("kubelet@worker-0")).toBe("PRIVATE KEY ssh\n");
   });
 });

@@ -5,7 +5,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Harness, Registered } from "./program";
 
-const { values, secretKeys, preview } = JSON.parse(process.env["HARNESS"] ?? "{}") as Harness;
+const { values, secretKeys, preview, former } = JSON.parse(process.env["HARNESS"] ?? "{}") as Harness;
 const project = "kubernetes-from-scratch";
 const zones = ["ap-southeast-1c", "ap-southeast-1a", "ap-southeast-1b"];
 
@@ -45,7 +45,10 @@ const mocks: pulumi.runtime.Mocks = {
     if (preview && custom && !ofProvider(type)) return { id: undefined, state: inputs as Record<string, unknown> };
     return { id: `${name}-id`, state: { ...inputs, ...answers[type]?.(name, inputs as Record<string, unknown>) } };
   },
-  call: ({ token }) => (token.startsWith("aws:ec2/getAmi") ? { id: "ami-1" } : { names: zones }),
+  call: ({ token }) => {
+    if (token === "pulumi:pulumi:readStackOutputs") return { outputs: former };
+    return token.startsWith("aws:ec2/getAmi") ? { id: "ami-1" } : { names: zones };
+  },
 };
 
 /** The parts of the monitor's requests that the tests use. */
@@ -106,10 +109,13 @@ async function main(): Promise<void> {
     Object.fromEntries(prefixed),
     secretKeys.map((key) => `${project}:${key}`),
   );
-  await pulumi.runtime.setMocks(mocks, project, "test", preview);
+  await pulumi.runtime.setMocks(mocks, project, "test", preview, "organization");
   record((pulumi.runtime as unknown as { getMonitor(): Monitor }).getMonitor());
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  await pulumi.runtime.runInPulumiStack(async () => require("../../program") as Record<string, unknown>);
+  await pulumi.runtime.runInPulumiStack(async () => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const program = require("../../program") as () => Promise<Record<string, unknown>>;
+    return program();
+  });
 }
 
 // Everything is registered when nothing is left to do.

@@ -11,6 +11,8 @@ export interface Harness {
   readonly values: Readonly<Record<string, string>>;
   readonly secretKeys: readonly string[];
   readonly preview: boolean;
+  /** Outputs of the update before. */
+  readonly former: Readonly<Record<string, unknown>>;
 }
 
 /** A resource as it was registered with the engine. */
@@ -75,23 +77,35 @@ const runs = new Map<string, Promise<Run>>();
 /** Runs the program with these values, once for equal arguments. @throws with the program's message. */
 export function runProgram(
   values: Readonly<Record<string, unknown>> = {},
-  options: { readonly preview?: boolean; readonly secretKeys?: readonly string[] } = {},
+  options: {
+    readonly preview?: boolean;
+    readonly secretKeys?: readonly string[];
+    readonly former?: Readonly<Record<string, unknown>>;
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Run> {
   const argument = JSON.stringify({
     values: completeConfig(readProjectFile(), { adminCidr: "203.0.113.7/32", ...values }),
     secretKeys: options.secretKeys ?? [],
     preview: options.preview ?? false,
+    former: options.former ?? {},
   } satisfies Harness);
-  const known = runs.get(argument) ?? start(argument);
-  runs.set(argument, known);
+  const key = JSON.stringify([argument, options.environment]);
+  const known = runs.get(key) ?? start(argument, options.environment ?? {});
+  runs.set(key, known);
   return known;
 }
 
-async function start(argument: string): Promise<Run> {
+async function start(argument: string, environment: Readonly<Record<string, string>>): Promise<Run> {
   const tsx = join(__dirname, "..", "..", "node_modules", ".bin", "tsx");
   const { stdout } = await promisify(execFile)(tsx, [join(__dirname, "harness.ts")], {
     maxBuffer: 64 * 2 ** 20,
-    env: { ...process.env, HARNESS: argument, NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") },
+    env: {
+      ...process.env,
+      ...environment,
+      HARNESS: argument,
+      NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
+    },
   });
   const { resources, outputs } = JSON.parse(stdout) as Pick<Run, "resources" | "outputs">;
   return new Run(resources, outputs);

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Prepares a machine: its name, its neighbours' names, packages, kernel settings, and early downloads.
-# Input: NODE_NAME; NODE_ROLE; HOST_NAMES, lines for /etc/hosts; PACKAGES, lines of "command package"; MIRROR.
+# Input: NODE_NAME; NODE_ROLE; HOST_NAMES, lines for /etc/hosts; PACKAGES, lines of "command package"; MIRROR;
+# SSH_USER and AUTHORIZED_KEYS, the public keys with which that user may log in, one per line.
 
 # --- the name, and the names of the others (machines do not need DNS to find each other)
 [ "$(hostname)" = "$NODE_NAME" ] || hostnamectl set-hostname "$NODE_NAME"
@@ -11,6 +12,14 @@ if [ "$hosts" != "$(cat /etc/hosts)" ]; then
   chmod 0644 /etc/hosts.new
   mv -fT /etc/hosts.new /etc/hosts 2>/dev/null || { cat /etc/hosts.new >/etc/hosts && rm /etc/hosts.new; } # a mount point cannot be replaced
 fi
+
+# --- SSH keys: in a block of their own, so that keys which were added by hand stay
+authorized=$(getent passwd "$SSH_USER" | cut -d : -f 6)/.ssh/authorized_keys
+{
+  sed '/^# begin kubernetes-from-scratch$/,/^# end kubernetes-from-scratch$/d' "$authorized" \
+    | awk 'NR == FNR { managed[$2]; next } !($2 in managed)' <(printf '%s\n' "$AUTHORIZED_KEYS") -
+  printf '%s\n%s\n%s\n' '# begin kubernetes-from-scratch' "${AUTHORIZED_KEYS%$'\n'}" '# end kubernetes-from-scratch'
+} | put "$authorized" 0600 "$(stat --format %U:%G "$authorized")"
 
 # --- packages: an image has most of them, and only the missing ones are installed
 missing=()

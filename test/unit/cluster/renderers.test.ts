@@ -25,9 +25,15 @@ describe("texts that the program renders", () => {
   });
   it("user data", () => {
     const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nline\n-----END OPENSSH PRIVATE KEY-----\n";
-    const text = renderUserData({ hostname: "worker-0", privateKey, publicKey: "ssh-ed25519 AAAA\n" });
+    const text = renderUserData({
+      hostname: "worker-0",
+      privateKey,
+      publicKey: "ssh-ed25519 AAAA\n",
+      authorizedKey: "ssh-ed25519 BBBB\n",
+    });
     expect(text).toMatchSnapshot();
-    const parsed = parse(text) as { ssh_keys: { ed25519_private: string } };
+    const parsed = parse(text) as { ssh_keys: { ed25519_private: string }; ssh_authorized_keys: string[] };
+    expect(parsed.ssh_authorized_keys).toEqual(["ssh-ed25519 BBBB"]);
     expect(parsed.ssh_keys.ed25519_private).toBe(privateKey);
   });
   it("ssh_config", () => expect(renderSshConfig(hosts)).toMatchSnapshot());
