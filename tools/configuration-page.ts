@@ -29,7 +29,7 @@ Values are stored in \`Pulumi.<stack>.yaml\`. All errors are reported together, 
 
 The column "change" says what a change does to a cluster that exists:
 
-- **in place**: nothing restarts that serves the cluster's users.
+- **in place**: nothing restarts that serves the cluster's users, unless the column says so.
 - **rolled**: machines, or what runs on them, restart one after another, while the others serve.
 - **new clusters only**: refused by \`make up\`, \`pulumi up\` and \`pulumi preview\`, before anything is changed, because it
   would destroy the cluster. If its data may be lost, say so: \`LOSE_DATA=yes make up\` or \`LOSE_DATA=yes pulumi up\` replaces

@@ -7,10 +7,9 @@ import { address, cidr, contains } from "../cidr";
 import { architecture } from "../instance-types";
 import type { ClusterSpec } from "../spec";
 import type { Fields } from "./fields";
-import type { Fault } from "./rules";
 
 /**
- * - in place: nothing restarts that serves the cluster's users.
+ * - in place: nothing restarts that serves the cluster's users, unless a note says so.
  * - rolled: machines or their components restart one after another, while the others serve.
  * - new clusters only: refused on a cluster that exists.
  */
@@ -39,7 +38,7 @@ interface Change {
   readonly class: ChangeClass;
   /** What the configuration page adds to the class. */
   readonly note?: string;
-  /** Why a change of this key is refused; undefined if it is not. Without this function, the class decides. */
+  /** Why a change of this key is refused; undefined if it is not. Without this function, every change is allowed. */
   readonly refuse?: (before: unknown, after: unknown) => string | undefined;
   /** Whether the owner of the data may insist. Pulumi cannot move a stack to another account or region at all. */
   readonly final?: boolean;
@@ -55,10 +54,12 @@ const instanceType = (machines: string): Change => ({
 });
 const fixed = (why: string): Change => ({ class: "new clusters only", refuse: () => why });
 const readdressed = "would replace every machine, because machines keep their addresses for life";
+const repodded = "would change the address of every pod, and a node keeps its range for life";
+const elsewhere = "is where the cluster's machines and volumes are";
 
 /** Every key, in the order of Pulumi.yaml. */
 export const changes: Readonly<Record<Key, Change>> = {
-  region: { class: "new clusters only", refuse: () => "is where the cluster's machines and volumes are", final: true },
+  region: { class: "new clusters only", refuse: () => elsewhere, final: true },
   zones: fixed(readdressed),
   controlPlaneCount: { class: "rolled", note: "members join and leave one at a time" },
   workerCount: { class: "in place", note: "nodes are drained before they leave" },
@@ -74,7 +75,7 @@ export const changes: Readonly<Record<Key, Change>> = {
   sshPrivateKeyFile: { class: "in place" },
   clusterName: fixed("is in the certificates and in the names of the API endpoint"),
   vpcCidr: fixed(readdressed),
-  podCidr: fixed("would change the address of every pod, and a node keeps its range for life"),
+  podCidr: fixed(repodded),
   serviceCidr: fixed("would change the address of every Service, and Services keep theirs for life"),
   clusterDns: fixed("is configured in every pod, and a Service keeps its address for life"),
   adminCidr: { class: "in place" },
@@ -97,8 +98,7 @@ export const changes: Readonly<Record<Key, Change>> = {
   awsEndpoint: {
     class: "new clusters only",
     note: "the port of the local cloud may change",
-    refuse: (before, after) =>
-      isLoopback(before) && isLoopback(after) ? undefined : "is where the cluster's machines and volumes are",
+    refuse: (before, after) => (isLoopback(before) && isLoopback(after) ? undefined : elsewhere),
     final: true,
   },
 };
@@ -115,9 +115,13 @@ export function settingsOf(config: Config, digest: (secret: string) => string): 
 }
 
 /** A change that is refused. */
-export interface Refusal extends Fault {
+export interface Refusal {
+  readonly key: Key;
+  /** The values as text. */
   readonly before: string;
   readonly after: string;
+  /** What the change would do, as the end of a sentence. */
+  readonly why: string;
   /** Whether nobody can insist on it. */
   readonly final: boolean;
 }
@@ -138,35 +142,25 @@ function refusedKeys(before: Settings, wanted: Settings): Refusal[] {
     // a key that an older release recorded may not exist any more
     if (!change || old === next) return [];
     const why = change.refuse?.(before[key], wanted[key]);
-    return why === undefined ? [] : [refusal(key, old, next, why, change.final)];
+    return why === undefined ? [] : [{ key, before: old, after: next, why, final: change.final ?? false }];
   });
 }
 
 /** For a cluster whose settings were not recorded: compares what its nodes show of them. */
 function refusedAddresses({ nodes }: Former, wanted: Settings, planned: ClusterSpec["nodes"]): Refusal[] {
-  return nodes.flatMap(({ name, privateIp, podCidr }) => {
+  return nodes.flatMap(({ name, privateIp, podCidr }): Refusal[] => {
     const node = planned.find((candidate) => candidate.name === name);
     if (!node) return [];
-    const vpc = String(wanted.vpcCidr);
+    const on = (value: string) => `${value} on ${name}`;
     if (privateIp !== node.privateIp) {
       const formerly = address(privateIp);
-      const moved = formerly && contains(cidr(vpc), formerly) ? "zones" : "vpcCidr";
-      return [refusal(moved, `${name} at ${privateIp}`, `${name} at ${node.privateIp}`, readdressed)];
+      const key = formerly && contains(cidr(String(wanted.vpcCidr)), formerly) ? "zones" : "vpcCidr";
+      return [{ key, before: on(privateIp), after: on(node.privateIp), why: readdressed, final: false }];
     }
-    if (podCidr !== undefined && podCidr !== node.podCidr)
-      return [refusal("podCidr", `${podCidr} on ${name}`, node.podCidr, changes.podCidr.refuse?.("", "") ?? "")];
-    return [];
+    if (podCidr === undefined || podCidr === node.podCidr) return [];
+    return [{ key: "podCidr", before: on(podCidr), after: on(node.podCidr), why: repodded, final: false }];
   });
 }
-
-const refusal = (key: Key, before: string, after: string, why: string, final = false): Refusal => ({
-  key,
-  before,
-  after,
-  problem: `${why}.`,
-  remedy: "",
-  final,
-});
 
 /** Environment variable with which the owner of the data insists on a change that destroys it. */
 export const insistence = { name: "LOSE_DATA", value: "yes" } as const;
@@ -175,20 +169,15 @@ export const insists = (environment: Readonly<Record<string, string | undefined>
 
 /** The refusals as text for the user. */
 export function formatRefusals(refusals: readonly Refusal[], stack: string): string {
-  const list = refusals.map(
-    ({ key, before, after, problem }) => `  ${key}\n    ${before} -> ${after}\n    It ${problem}`,
-  );
+  const list = refusals.map(({ key, before, after, why }) => `  ${key}\n    ${before} -> ${after}\n    It ${why}.`);
   const keys = [...new Set(refusals.map(({ key }) => key))].join(" and ");
-  const insist = refusals.some(({ final }) => final)
-    ? ""
-    : `\nIf the data may be lost, destroy the cluster and make a new one: make down STACK=${stack}, change ${keys}, make up ` +
+  const way = refusals.some(({ final }) => final)
+    ? `Destroy the cluster first (make down STACK=${stack}, with the former value), or use another stack for the new one.`
+    : `If the data may be lost, destroy the cluster and make a new one: make down STACK=${stack}, change ${keys}, make up ` +
       `STACK=${stack}. Or say so, and this update replaces every machine: ` +
       `${insistence.name}=${insistence.value} make up STACK=${stack}`;
-  const another = refusals.some(({ final }) => final)
-    ? `\nDestroy the cluster first (make down STACK=${stack}, with the former value), or use another stack for the new one.`
-    : "";
   return (
     `The cluster of stack ${stack} exists, and these changes would destroy it; nothing was changed.\n\n${list.join("\n\n")}\n` +
-    `\nTo keep the cluster, set the former value again.${insist}${another}\n`
+    `\nTo keep the cluster, set the former value again.\n${way}\n`
   );
 }

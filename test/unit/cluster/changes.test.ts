@@ -1,23 +1,19 @@
 /** What a change of each key does to a cluster that exists. */
 import { describe, expect, it } from "vitest";
 import { changes, formatRefusals, refusedChanges, settingsOf } from "../../../cluster/config/changes";
-import { type Config, parseConfig } from "../../../cluster/config";
-import { completeConfig } from "../../../cluster/config/complete";
+import type { Config } from "../../../cluster/config";
 import { clusterSpec } from "../../../cluster/spec";
 import { readProjectFile } from "../../../tools/project-file";
+import { config as validConfig } from "../../support/spec";
 
 const project = readProjectFile();
 
-function config(values: Readonly<Record<string, unknown>> = {}): Config {
-  const raw = completeConfig(project, { adminCidr: "203.0.113.7/32", ...values });
-  const parsed = parseConfig(raw, {
+const config = (values: Readonly<Record<string, unknown>> = {}): Config =>
+  validConfig(values, {
     stack: "test",
     secretKeys: ["encryptionKey"],
     readSshKey: () => ({ privateKey: "private", publicKey: "public" }),
   });
-  if ("faults" in parsed) throw new Error(JSON.stringify(parsed.faults));
-  return parsed.config;
-}
 
 const settings = (values?: Readonly<Record<string, unknown>>) => settingsOf(config(values), (text) => `of ${text}`);
 
