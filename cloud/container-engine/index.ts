@@ -5,7 +5,7 @@
  * the host and stopped when the last of them is taken down.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { join } from "node:path";
 import Docker from "dockerode";
@@ -192,13 +192,6 @@ async function withEngineLock<T>(task: () => Promise<T>): Promise<T> {
 
 const userFile = (stateDir: string): string =>
   join(USERS, createHash("sha256").update(stateDir).digest("hex").slice(0, 16));
-
-/** When the engine started, as far as is known. A container started before then went down with the engine or the host. */
-export function engineStartedAt(host: string): Date {
-  const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-  const booted = new Date(Date.now() - uptime * 1000);
-  return host === OWN ? new Date(Math.max(statSync(`${HOME}/dockerd.pid`).mtimeMs, booted.getTime())) : booted;
-}
 
 async function responds(docker: Docker): Promise<boolean> {
   try {

@@ -1,7 +1,8 @@
 /** The hypervisor's process: `main.ts SETTINGS.json`. */
 import { readFileSync } from "node:fs";
 import { LABEL } from "../names";
-import { connectTo, engineStartedAt } from "../container-engine";
+import { connectTo } from "../container-engine";
+import { EngineClock } from "../container-engine/clock";
 import { apiEndpoint } from "../ec2-api";
 import { Context, log } from "./context";
 import { Api } from "./desired";
@@ -14,7 +15,7 @@ async function main(): Promise<void> {
     ...settings,
     docker: connectTo(settings.engine),
     api: new Api(apiEndpoint(settings.cloud)),
-    engineStartedAt: () => engineStartedAt(settings.engine),
+    engine: new EngineClock(settings.engine),
   };
   log(`starting the hypervisor of cloud "${settings.cloud.name}" (label ${LABEL.cloud})`);
   await new Hypervisor(context).run();
