@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
-import { lockFile } from "../../lib/file-lock";
+import { withFileLock } from "../../lib/file-lock";
 import { stackDir, stackLock } from "../../tools/places";
 import { TestCluster } from "../support/cluster";
 import { foreignShell } from "../support/shell";
@@ -37,10 +37,14 @@ it("two `make up` build one cluster: one of them waits, and says for whom", asyn
 it("the cloud is left to a stack that has no resources yet, but whose `make up` has begun", async () => {
   mkdirSync(stackDir(second.at.stack), { recursive: true });
   second.prepare();
-  const turn = await lockFile(stackLock(second.at.stack), () => undefined);
-  await cluster.make`down`;
-  expect(await cluster.cloud`status`).toContain("EC2 API at");
-  await turn.release();
+  await withFileLock(
+    stackLock(second.at.stack),
+    () => undefined,
+    async () => {
+      await cluster.make`down`;
+      expect(await cluster.cloud`status`).toContain("EC2 API at");
+    },
+  );
 });
 
 it("one stack is built while the other is destroyed", async () => {
