@@ -5,7 +5,18 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type Docker from "dockerode";
 import { findEngine } from "./container-engine";
-import { Cloud, CloudOptions, CloudRef, Machine, UserError, cloudDown, cloudOf, cloudStatus, cloudUp } from ".";
+import {
+  Cloud,
+  CloudOptions,
+  CloudRef,
+  Machine,
+  UserError,
+  cloudDown,
+  cloudOf,
+  cloudStatus,
+  cloudUp,
+  engineOf,
+} from ".";
 import { Faults, findMachine, listMachines } from "./machines";
 import { formatTable } from "../lib/table";
 import { exitOnBrokenPipe } from "../lib/broken-pipe";
@@ -84,7 +95,7 @@ async function main(): Promise<number> {
 
   const cloud = cloudOf(options);
   if (command === "logs" && wanted === undefined) return showLogs(cloud, values.follow ?? false);
-  const docker = await engineOf(cloud);
+  const docker = await dockerOf(cloud);
   const machines = await listMachines(cloud, docker);
   if (wanted === undefined)
     throw new UserError(
@@ -127,8 +138,8 @@ async function status(ref: CloudRef): Promise<number> {
   return 0;
 }
 
-async function engineOf(cloud: Cloud): Promise<Docker> {
-  const engine = await findEngine();
+async function dockerOf(cloud: Cloud): Promise<Docker> {
+  const engine = await findEngine(engineOf(cloud));
   if (!engine || !existsSync(cloud.stateDir)) {
     throw new UserError(`The local cloud "${cloud.name}" is not running.`, "Start it with: tsx cloud/cli.ts up");
   }

@@ -1,17 +1,27 @@
 /** The local cloud as a library: start it, look at it, take it down. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
-import { ensureEngineRuns, findEngine, releaseEngine } from "./container-engine";
+import {
+  type ContainerEngine,
+  type EngineOfCloud,
+  OWN,
+  engineIsDown,
+  ensureEngineRuns,
+  findEngine,
+  releaseEngine,
+} from "./container-engine";
 import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
-import { Cloud, CloudRef, cloudOf, prepareStateDir, settingsFile } from "./names";
+import { Cloud, CloudRef, cloudOf, lockFile } from "./names";
+import { belongings, findForeign, refuseCopy, refuseForeign } from "./owner";
+import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
 import { Machine, isSettled, listMachines } from "./machines";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
 import { prepareHost } from "./host";
-import { refuseForeign, removeEverything, removeHostTraces } from "./remove";
+import { removeFromEngine, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
 export { Machine } from "./machines";
@@ -26,27 +36,34 @@ export type CloudOptions = CloudRef & {
   readonly registryDir?: string;
   /** Whether machines also see `releasesDir` as /opt/releases, read-only. */
   readonly preload?: boolean;
+  /**
+   * Whether to remove somebody else's cloud of the same name whose state cannot be seen from here, and to forget machines
+   * whose container engine is gone. Default: whether ABANDONED is "remove".
+   */
+  readonly removeAbandoned?: boolean;
   /** Called with each line of progress. */
   readonly progress?: (line: string) => void;
 };
 
 /** Starts whatever is not running yet: container engine, images, EC2 API, hypervisor. Safe to repeat. */
 export async function cloudUp(options: CloudOptions): Promise<Cloud> {
-  const cloud = cloudOf(options);
   const say = options.progress ?? (() => undefined);
-  prepareStateDir(cloud);
-  // Two callers may start the same cloud at the same time.
-  await withFileLock(
-    `${cloud.stateDir}/lock`,
-    () => say("waiting for another command that is starting this cloud"),
-    () => start(cloud, options, say),
-  );
-  return cloud;
+  await alone(cloudOf(options), say, () => start(cloudOf(options), options, say));
+  return cloudOf(options);
 }
 
-async function start(cloud: Cloud, options: CloudOptions, say: (line: string) => void): Promise<void> {
-  const engine = await ensureEngineRuns(cloud.stateDir);
-  await refuseForeign(cloud, engine.docker);
+/** Runs a task while no other process starts the cloud or takes it down. */
+async function alone<T>(cloud: Cloud, say: (line: string) => void, task: () => Promise<T>): Promise<T> {
+  mkdirSync(dirname(cloud.stateDir), { recursive: true, mode: 0o700 });
+  const waiting = (): void => say("waiting for another command that is starting this cloud or taking it down");
+  return withFileLock(lockFile(cloud), waiting, task);
+}
+
+async function start(found: Cloud, options: CloudOptions, say: (line: string) => void): Promise<void> {
+  refuseCopy(found);
+  const engine = await ensureEngineRuns(found.stateDir, engineOf(found));
+  await refuseOthers(found, engine, options, say);
+  const cloud = await takeOver(found, options);
   say(`container engine is running at ${engine.host}`);
   await prepareHost();
   const [images] = await Promise.all([
@@ -57,6 +74,7 @@ async function start(cloud: Cloud, options: CloudOptions, say: (line: string) =>
   const before = readSettings(cloud);
   const settings: Settings = {
     cloud,
+    engine: engine.host,
     images,
     releasesDir: options.releasesDir ?? before?.releasesDir,
     registryDir: options.registryDir ?? before?.registryDir,
@@ -66,21 +84,82 @@ async function start(cloud: Cloud, options: CloudOptions, say: (line: string) =>
   say("hypervisor is running");
 }
 
-/** Stops the cloud and removes everything in it: machines, networks, volumes, processes, state. */
-export async function cloudDown(options: CloudOptions): Promise<void> {
-  const cloud = cloudOf(options);
+/**
+ * Refuses to go on beside somebody else's cloud of the same name, or removes it if that is wanted and it cannot be seen.
+ * @throws UserError also if this checkout is a copy of the one that has the cloud.
+ */
+async function refuseOthers(
+  cloud: Cloud,
+  { docker }: ContainerEngine,
+  { removeAbandoned = process.env["ABANDONED"] === "remove" }: CloudOptions,
+  say: (line: string) => void,
+): Promise<void> {
+  refuseCopy(cloud, await belongings(cloud, docker, "own"));
+  const foreign = await findForeign(cloud, docker);
+  if (!foreign) return;
+  if (foreign.seenAt !== undefined || !removeAbandoned) refuseForeign(cloud, foreign);
+  await removeFromEngine(docker, () => belongings(cloud, docker, "foreign"));
+  say(`an abandoned cloud named "${cloud.name}" was removed`);
+}
+
+/** Makes the cloud this directory's. If it was moved here, processes that still use the former path are ended. */
+async function takeOver(cloud: Cloud, options: CloudOptions): Promise<Cloud> {
+  prepareStateDir(cloud.stateDir);
+  if (cloud.directories.length > 0 && cloud.directories.at(-1) !== cloud.stateDir) {
+    await stopDaemon(hypervisorOf(cloud));
+    await stopEc2Api(cloud);
+  }
+  recordIdentity(cloud.stateDir);
+  return cloudOf(options);
+}
+
+/**
+ * Stops the cloud and removes everything in it: machines, networks, volumes, processes, state.
+ * @param unless asked while nobody else can start the cloud: whether it is to be kept after all.
+ * @returns whether it was taken down.
+ */
+export async function cloudDown(options: CloudOptions, unless?: () => Promise<boolean>): Promise<boolean> {
   const say = options.progress ?? (() => undefined);
+  return alone(cloudOf(options), say, async () => {
+    if (await unless?.()) return false;
+    await stop(cloudOf(options), options, say);
+    return true;
+  });
+}
+
+async function stop(cloud: Cloud, options: CloudOptions, say: (line: string) => void): Promise<void> {
+  refuseCopy(cloud);
+  const engine = await engineToEmpty(cloud, options);
+  if (engine) await refuseOthers(cloud, engine, options, say);
   await stopDaemon(hypervisorOf(cloud));
   await stopEc2Api(cloud);
   say("hypervisor and EC2 API stopped");
-  const engine = await findEngine();
-  if (engine) await refuseForeign(cloud, engine.docker);
-  if (engine) await removeEverything(cloud, engine.docker);
-  else if (existsSync(cloud.stateDir)) await removeHostTraces(cloud);
+  if (engine) await removeFromEngine(engine.docker, () => belongings(cloud, engine.docker, "own"));
+  if (engine || existsSync(cloud.stateDir)) await removeHostTraces(cloud);
   say("machines, volumes, networks, routes and host names removed");
   rmSync(cloud.stateDir, { recursive: true, force: true });
-  if (await releaseEngine(cloud.stateDir)) say("container engine stopped");
+  if (await releaseEngine([...cloud.directories, cloud.stateDir])) say("container engine stopped");
 }
+
+/** The engine that has something of the cloud, started if it is the private one; undefined if there is nothing to remove. */
+async function engineToEmpty(cloud: Cloud, options: CloudOptions): Promise<ContainerEngine | undefined> {
+  const { removeAbandoned = process.env["ABANDONED"] === "remove" } = options;
+  const wanted = engineOf(cloud);
+  const engine = await findEngine(wanted);
+  if (engine || wanted.known === undefined) return engine;
+  if (wanted.known === OWN) return ensureEngineRuns(cloud.stateDir, wanted);
+  if (!removeAbandoned) throw engineIsDown(wanted.known);
+  return undefined;
+}
+
+/** Which container engine the cloud uses. */
+export const engineOf = (cloud: Cloud): EngineOfCloud => ({
+  known: readSettings(cloud)?.engine,
+  holds: async (docker) => {
+    const { containers, networks } = await belongings(cloud, docker, "own");
+    return containers.length + networks.length > 0;
+  },
+});
 
 /** The current status of a cloud. */
 export interface CloudStatus {
@@ -94,7 +173,7 @@ export interface CloudStatus {
 /** Reports a cloud's status; starts nothing. */
 export async function cloudStatus(options: CloudRef): Promise<CloudStatus> {
   const cloud = cloudOf(options);
-  const engine = await findEngine();
+  const engine = await findEngine(engineOf(cloud));
   const runs = cloudRuns(cloud) && engine !== undefined;
   if (!runs) return { endpoint: apiEndpoint(cloud), runs, settled: false, machines: [] };
   const machines = await listMachines(cloud, engine.docker);

@@ -1,8 +1,8 @@
 /** Which cloud is meant, where its state is kept, and the names of everything it creates on the host. */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../lib/errors";
+import { Identity, readIdentity, recordedPort } from "./state-dir";
 
 /** The marks by which a cloud recognises what it owns. Changing one would orphan existing clouds. */
 export const brand = {
@@ -17,12 +17,15 @@ export const brand = {
 } as const;
 
 /** One local cloud: an EC2 API with its machines. Several can run side by side, each with its own name and port. */
-export interface Cloud {
+export interface Cloud extends Identity {
   /** A DNS label; the names of containers, volumes and networks are derived from it. */
   readonly name: string;
   /** Port of the EC2 API on 127.0.0.1. */
   readonly port: number;
-  /** Absolute path of the directory with process records, logs and the EC2 API's state. Closed to other users. */
+  /**
+   * Absolute path of the directory with process records, logs and the EC2 API's state. Closed to other users. It may move;
+   * then the cloud moves with it.
+   */
   readonly stateDir: string;
 }
 
@@ -54,24 +57,11 @@ export function cloudOf(ref: CloudRef): Cloud {
       "Set LAB_CLOUD_PORT (or --port) to a free port from 1 to 65535.",
     );
   }
-  return { name, port, stateDir };
+  return { name, port, stateDir, ...(readIdentity(stateDir) ?? { id: "", directories: [] }) };
 }
 
-/** File in a cloud's state directory that records the settings it was started with. */
-export const settingsFile = (stateDir: string): string => join(stateDir, "hypervisor-settings.json");
-
-function recordedPort(stateDir: string): number | undefined {
-  try {
-    return (JSON.parse(readFileSync(settingsFile(stateDir), "utf8")) as { cloud: { port: number } }).cloud.port;
-  } catch {
-    return undefined; // never started
-  }
-}
-
-/** Creates the cloud's state directory, closed to other users. */
-export function prepareStateDir(cloud: Cloud): void {
-  mkdirSync(cloud.stateDir, { recursive: true, mode: 0o700 });
-}
+/** Held while a cloud is started or taken down. Beside the state directory, because that is removed with the cloud. */
+export const lockFile = ({ stateDir }: Cloud): string => `${stateDir}.lock`;
 
 /** Labels on everything that the cloud creates in the container engine. */
 export const LABEL = {
@@ -82,6 +72,7 @@ export const LABEL = {
   vpc: `${brand.name}.vpc`,
   region: `${brand.name}.region`,
   hash: `${brand.name}.hash`,
+  owner: `${brand.name}.owner`,
 } as const;
 
 /** What one of the cloud's containers is for. */
@@ -89,7 +80,13 @@ export type Kind = "machine" | "resolver" | "gateway" | "balancer";
 
 /** The labels that tie a container, volume or network to its cloud. */
 export function ownerLabels(cloud: Cloud): Record<string, string> {
-  return { [LABEL.cloud]: cloud.name, [LABEL.stateDir]: cloud.stateDir };
+  return { [LABEL.cloud]: cloud.name, [LABEL.stateDir]: cloud.stateDir, [LABEL.owner]: cloud.id };
+}
+
+/** Whether something with the cloud's name is the cloud's. What was made before clouds had ids names a directory only. */
+export function isOwn(cloud: Cloud, labels: Readonly<Record<string, string>>): boolean {
+  const owner = labels[LABEL.owner];
+  return owner === undefined ? cloud.directories.includes(labels[LABEL.stateDir] ?? "") : owner === cloud.id;
 }
 
 /** Name of a container, volume or network, which shows in `docker ps` which cloud it belongs to and what it is for. */
@@ -97,9 +94,13 @@ export function nameOf(cloud: Cloud, kind: string, id: string): string {
   return `${brand.prefix}-${cloud.name}-${kind}-${id}`;
 }
 
-/** Common prefix of the names of the cloud's bridges; short, because interface names have at most 15 characters. */
-export function bridgePrefix(cloud: Cloud): string {
-  return `${brand.bridge}${createHash("sha256").update(cloud.stateDir).digest("hex").slice(0, 4)}-`;
+/**
+ * Common prefix of the names of the cloud's bridges; short, because interface names have at most 15 characters. Derived
+ * from the first state directory, so that a moved cloud knows its bridges.
+ */
+export function bridgePrefix({ directories: [first], stateDir }: Cloud): string {
+  const hash = createHash("sha256").update(first ?? stateDir);
+  return `${brand.bridge}${hash.digest("hex").slice(0, 4)}-`;
 }
 
 /** Name of a VPC's bridge on the host. */

@@ -5,8 +5,10 @@ import { execa } from "execa";
 import { cloudDown, cloudUp } from "../cloud";
 import { labImages } from "../labs/images";
 import { UserError } from "../lib/errors";
+import type { FileLock } from "../lib/file-lock";
 import { quote } from "../lib/quote";
 import { writeTranscript } from "./by-hand";
+import { apply, shield } from "./environment";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
 import { cloudsDir, labDir, root } from "./places";
 import { checkCredentials, preflight } from "./preflight";
@@ -16,15 +18,20 @@ import { openStack, type Stack } from "./stack";
 import type { Overrides } from "./stack-file";
 import { checkStatus } from "./status";
 import { printNextCommands, printProofs, proofsSince } from "./summary";
+import { inTurn, stacksAtWork } from "./turn";
 import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
 
 /** Seconds that a cluster has to become healthy after an update: a machine that was started boots for that long. */
 const healthPatience = 90;
 
 /** `make up`: turns any state, or nothing, into the cluster that the configuration describes. args are for Pulumi. */
-export async function up(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
+export function up(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
+  return inTurn("up", name, () => update(name, overrides, args));
+}
+
+async function update(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
   const start = Date.now();
-  const stack = openStack(name, overrides);
+  const stack = open(name, overrides);
   await preflight(stack);
   const pulumi = await pulumiOf(stack);
   await makeReady(pulumi);
@@ -40,24 +47,32 @@ export async function up(name: string, overrides: Overrides, args: readonly stri
 }
 
 /** `make preview`: what `up` would change. ARGS=--diff shows every line. */
-export async function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
-  const stack = openStack(name, overrides);
-  await preflight(stack);
-  const pulumi = await pulumiOf(stack);
-  await makeReady(pulumi);
-  await pulumi.preview(args);
+export function preview(name: string, overrides: Overrides, args: readonly string[]): Promise<void> {
+  return inTurn("preview", name, async () => {
+    const stack = open(name, overrides);
+    await preflight(stack);
+    const pulumi = await pulumiOf(stack);
+    await makeReady(pulumi);
+    await pulumi.preview(args);
+  });
 }
 
 /** `make refresh`: updates Pulumi's state with what really exists. */
-export async function refresh(name: string): Promise<void> {
-  const pulumi = await pulumiOf(openStack(name));
-  await makeReady(pulumi);
-  await pulumi.refresh();
+export function refresh(name: string): Promise<void> {
+  return inTurn("refresh", name, async () => {
+    const pulumi = await pulumiOf(open(name));
+    await makeReady(pulumi);
+    await pulumi.refresh();
+  });
 }
 
 /** `make down`: destroys everything that belongs to the stack. The local cloud stops with its last stack. */
-export async function down(name: string): Promise<void> {
-  const stack = openStack(name);
+export function down(name: string): Promise<void> {
+  return inTurn("down", name, (turn) => destroy(name, turn));
+}
+
+async function destroy(name: string, turn: FileLock): Promise<void> {
+  const stack = open(name);
   const pulumi = await pulumiOf(stack);
   await takeOver(pulumi);
   if (await pulumi.exists()) {
@@ -68,13 +83,34 @@ export async function down(name: string): Promise<void> {
     console.log(`Stack ${name} does not exist, so there is nothing to destroy.`);
   }
   await removeStackFiles(stack.dir);
-  if (stack.isLocal && !(await cloudHasOtherStacks(pulumi)))
-    await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
+  if (stack.isLocal) await cloudDown({ name: cloudName(), stateRoot: cloudsDir }, () => leavesCloudTo(pulumi, turn));
+}
+
+/**
+ * Whether other stacks are on the cloud, or are about to be. Asked while the cloud cannot be started, so a command that is
+ * not counted here starts it again. The turn ends with the answer, so that the last of two commands does not count the first.
+ */
+async function leavesCloudTo(pulumi: Pulumi, turn: FileLock): Promise<boolean> {
+  const { name: own, port } = pulumi.stack;
+  const present = (await pulumi.siblings()).filter(({ resources }) => resources > 0).map(({ name }) => name);
+  const others = [...new Set([...present, ...stacksAtWork()])].filter((name) => name !== own);
+  const isUsed = others.some((name) => mayUsePort(name, port));
+  if (isUsed) await turn.release();
+  return isUsed;
+}
+
+/** A stack whose file cannot be read may use any cloud. */
+function mayUsePort(stack: string, port: number | undefined): boolean {
+  try {
+    return openStack(stack).port === port;
+  } catch {
+    return true;
+  }
 }
 
 /** `make status`: how the machines and what runs on them are now. */
 export async function status(name: string): Promise<void> {
-  const stack = openStack(name);
+  const stack = open(name);
   const pulumi = await pulumiOf(stack);
   const outputs = await pulumi.outputs();
   await writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
@@ -84,12 +120,14 @@ export async function status(name: string): Promise<void> {
 /** `make env`: shell code that makes `pulumi` and `kubectl` work on the stack in the shell that evaluates it. */
 export async function env(name: string): Promise<void> {
   const stack = openStack(name);
+  const changes = shield(stack, process.env);
+  apply(changes);
   const pulumi = await pulumiOf(stack);
   await ensureKubectl(stack);
   const { PATH: _, ...variables } = pulumi.environment();
   const kubeconfig = join(stack.dir, stackFiles.kubeconfig);
-  for (const [key, value] of Object.entries({ ...variables, KUBECONFIG: kubeconfig }))
-    console.log(`export ${key}=${quote(value)}`);
+  for (const [key, value] of Object.entries({ ...changes, ...variables, KUBECONFIG: kubeconfig }))
+    console.log(value === undefined ? `unset ${key}` : `export ${key}=${quote(value)}`);
   console.log(`export PATH=${quote(pulumi.toolchain.binDirs.join(":"))}:"$PATH"`);
 }
 
@@ -97,7 +135,9 @@ export async function env(name: string): Promise<void> {
 export async function clean(): Promise<void> {
   const names = existsSync(labDir) ? readdirSync(labDir) : [];
   for (const name of names) if (existsSync(join(labDir, name, `Pulumi.${name}.yaml`))) await down(name);
-  await cloudDown({ name: cloudName(), stateRoot: cloudsDir });
+  const isDown = await cloudDown({ name: cloudName(), stateRoot: cloudsDir }, async () => stacksAtWork().length > 0);
+  if (!isDown)
+    throw new UserError(`A command is working on stack ${stacksAtWork().join(", ")}.`, "Wait until it ends.");
 }
 
 /** `make labs`: runs every experiment and writes a report. */
@@ -115,8 +155,15 @@ export async function lab(name: string, which?: string): Promise<void> {
 
 /** `make by-hand`: writes the whole bootstrap as a transcript to type. */
 export async function byHand(name: string): Promise<void> {
-  const path = await writeTranscript(openStack(name));
+  const path = await writeTranscript(open(name));
   console.log(`Written: ${relative(root, path)}`);
+}
+
+/** Opens the stack of a command, and keeps from it what the shell is set up for otherwise. */
+function open(name: string, overrides: Overrides = {}): Stack {
+  const stack = openStack(name, overrides);
+  apply(shield(stack, process.env));
+  return stack;
 }
 
 /** Name of the local cloud that a run uses. The tests use separate clouds. */
@@ -139,14 +186,8 @@ async function startCloud(stack: Stack): Promise<void> {
   await cloudUp({ name: cloudName(), port: stack.port, stateRoot: cloudsDir, releasesDir, registryDir, preload });
 }
 
-async function cloudHasOtherStacks(pulumi: Pulumi): Promise<boolean> {
-  const { name: own, port } = pulumi.stack;
-  const others = (await pulumi.siblings()).filter(({ name, resources }) => resources > 0 && name !== own);
-  return others.some(({ name }) => openStack(name).port === port);
-}
-
 async function ensureLabImages(name: string): Promise<void> {
-  if (openStack(name).isLocal) await ensureImagesFor(labImages);
+  if (open(name).isLocal) await ensureImagesFor(labImages);
 }
 
 async function runLabs(args: readonly string[]): Promise<void> {

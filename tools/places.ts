@@ -7,6 +7,8 @@ export const root = resolve(__dirname, "..");
 export const labDir = join(root, ".lab");
 /** Folder of one stack: kubeconfig, SSH configuration, keys, effective configuration, report. */
 export const stackDir = (stack: string): string => join(labDir, stack);
+/** Locked by the command that works on the stack. */
+export const stackLock = (stack: string): string => join(stackDir(stack), "lock");
 /** Pulumi's file backend for the stacks of the local cloud. */
 export const stateDir = join(labDir, "state");
 /** State of the local clouds, one folder per cloud. */

@@ -1,6 +1,6 @@
 /** Pulumi's command line for one stack, with the same commands that a user would type. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -9,6 +9,7 @@ import { UserError } from "../lib/errors";
 import type { StackOutputs } from "./outputs";
 import { passphraseFile, project, root, stateDir } from "./places";
 import { writePrivateFile } from "./private-file";
+import { refuseLocked } from "./pulumi-lock";
 import type { Stack } from "./stack";
 import { committedFile, effectiveFile, removeSalt } from "./stack-file";
 import type { Toolchain } from "./toolchain";
@@ -164,6 +165,7 @@ export class Pulumi {
       reject: false,
     });
     if (result.exitCode !== 0) {
+      if (this.stack.isLocal) refuseLocked(this.stack.name); // a clearer message than Pulumi's
       const why = quiet ? `:\n${String(result.stderr || result.stdout)}` : "";
       throw new UserError(
         `pulumi ${args[0]} of stack ${this.stack.name} failed with exit code ${result.exitCode}${why}`,
@@ -187,12 +189,24 @@ export class Pulumi {
 /** The environment of Pulumi's file backend in this checkout. Its passphrase is created on first use. */
 function localBackend(): Record<string, string> {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  if (!existsSync(passphraseFile))
-    writeFileSync(passphraseFile, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
+  if (!existsSync(passphraseFile)) createPassphrase();
   return {
     PULUMI_BACKEND_URL: `file://${stateDir}`,
     PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile,
     // the state contains every step's text twice, as input and as output; compressed, it is a tenth of the size
     PULUMI_SELF_MANAGED_STATE_GZIP: "true",
   };
+}
+
+/** Creates the passphrase, complete or not at all. If two commands do so at a time, the first one's is kept. */
+function createPassphrase(): void {
+  const partial = `${passphraseFile}.${process.pid}`;
+  writeFileSync(partial, randomBytes(24).toString("base64url"), { mode: 0o600 });
+  try {
+    linkSync(partial, passphraseFile);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(partial);
+  }
 }

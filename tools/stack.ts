@@ -96,6 +96,11 @@ export class Stack {
     return ["127.0.0.1", "localhost"].includes(url.hostname) ? Number(url.port || 80) : undefined;
   }
 
+  /** The networks of its machines, pods and services, as CIDR blocks. Not checked: destroying does not need that. */
+  get networks(): string[] {
+    return ["vpcCidr", "podCidr", "serviceCidr"].flatMap((key) => this.raw[key] ?? []);
+  }
+
   /** Whether the stack runs on the local cloud. */
   get isLocal(): boolean {
     return this.port !== undefined;

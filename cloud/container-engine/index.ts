@@ -5,7 +5,8 @@
  * the host and stopped when the last of them is taken down.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { Agent } from "node:http";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { UserError } from "../../lib/errors";
@@ -29,33 +30,53 @@ export interface ContainerEngine {
   readonly docker: Docker;
   /** Value of DOCKER_HOST for commands that use it. */
   readonly host: string;
-  /** Whether it is the private one. */
-  readonly own: boolean;
 }
 
-/** The running engine, if any: at DOCKER_HOST, at the default socket, or the private one. Starts nothing. */
-export async function findEngine(): Promise<ContainerEngine | undefined> {
-  const candidates = [
-    ...(process.env["DOCKER_HOST"]
-      ? [{ host: process.env["DOCKER_HOST"], own: process.env["DOCKER_HOST"] === `unix://${SOCKET}` }]
-      : []),
-    { host: "unix:///var/run/docker.sock", own: false },
-    { host: `unix://${SOCKET}`, own: true },
-  ];
-  for (const { host, own } of candidates) {
-    if (!host.startsWith("unix://") || !existsSync(host.slice("unix://".length))) continue;
-    const docker = new Docker({ socketPath: host.slice("unix://".length) });
-    if (await responds(docker)) return { docker, host, own };
-  }
-  return undefined;
+/** Address of the private engine. */
+export const OWN = `unix://${SOCKET}`;
+const pathOf = (host: string): string => host.slice("unix://".length);
+
+/** A client of the engine at an address. */
+export function connectTo(host: string): Docker {
+  // A connection per request: an engine that is shutting down still serves old connections, but accepts no new ones.
+  const options = { socketPath: pathOf(host), agent: new Agent({ keepAlive: false }) };
+  return new Docker(options); // its types lack the agent
+}
+
+/** The engine at an address, if it is running. */
+async function engineAt(host: string): Promise<ContainerEngine | undefined> {
+  if (!host.startsWith("unix://") || !existsSync(pathOf(host))) return undefined;
+  const docker = connectTo(host);
+  return (await responds(docker)) ? { docker, host } : undefined;
+}
+
+/** Which engine a cloud uses. */
+export interface EngineOfCloud {
+  /** The address that the cloud's settings name. */
+  readonly known?: string | undefined;
+  /** Whether an engine has something of the cloud; asked if its settings name no engine. */
+  readonly holds: (docker: Docker) => Promise<boolean>;
 }
 
 /**
- * Returns the running engine. If there is none, installs and starts the private one, which then runs until the last of
- * the clouds that use it is down.
- * @throws UserError if this process does not run as root, or if the engine cannot be installed or started.
+ * The engine of a cloud, if it is running. Starts nothing. A cloud's engine is the one that it was started on. A new cloud
+ * gets the first of these that is running: at DOCKER_HOST, at the default socket, or the private one.
  */
-export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngine> {
+export async function findEngine({ known, holds }: EngineOfCloud): Promise<ContainerEngine | undefined> {
+  if (known !== undefined) return engineAt(known);
+  const hosts = new Set([process.env["DOCKER_HOST"] ?? OWN, "unix:///var/run/docker.sock", OWN]);
+  const running = (await Promise.all([...hosts].map(engineAt))).filter((engine) => engine !== undefined);
+  for (const engine of running) if (await holds(engine.docker)) return engine;
+  return running[0];
+}
+
+/**
+ * Returns the running engine of a cloud. If there is none, installs and starts the private one, which then runs until the
+ * last of the clouds that use it is down.
+ * @throws UserError if this process does not run as root, if the engine cannot be installed or started, if it cannot run
+ * machines, or if the cloud's machines are in another one that does not respond.
+ */
+export async function ensureEngineRuns(stateDir: string, cloud: EngineOfCloud): Promise<ContainerEngine> {
   if (process.getuid?.() !== 0) {
     throw new UserError(
       "The local cloud creates networks and containers on this machine, which only root can do.",
@@ -65,40 +86,61 @@ export async function ensureEngineRuns(stateDir: string): Promise<ContainerEngin
   return withEngineLock(async () => {
     mkdirSync(USERS, { recursive: true });
     writeFileSync(userFile(stateDir), stateDir);
-    const found = await findEngine();
-    if (found) return found;
+    const found = await findEngine(cloud);
+    if (found) return refuseRootless(found);
+    if (cloud.known !== undefined && cloud.known !== OWN) throw engineIsDown(cloud.known);
     await install();
-    const started = await findEngine(); // if systemd is running, installing the package starts it
-    if (started) return started;
-    const previous = readFileSync(FORWARDING, "utf8");
-    if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
-    mkdirSync(RUN, { recursive: true, mode: 0o755 });
-    startDaemon(DAEMON, "dockerd", [
-      ...["--data-root", `${HOME}/data`, "--exec-root", `${RUN}/engine`, "--pidfile", `${RUN}/engine.pid`],
-      ...["--host", `unix://${SOCKET}`, "--log-level", "warn"],
-    ]);
-    const docker = new Docker({ socketPath: SOCKET });
-    if (!(await waitFor(() => responds(docker), 60_000))) {
-      throw new UserError(
-        `The container engine did not start on ${SOCKET}. ${logFile(DAEMON)} ends with:\n${logTail(DAEMON)}\n`,
-        "Fix that, or start Docker yourself; a running engine is picked up automatically.",
-      );
-    }
-    return { docker, host: `unix://${SOCKET}`, own: true };
+    const started = await findEngine(cloud); // if systemd is running, installing the package starts it
+    return started ?? startOwn();
   });
 }
 
+/** The error if the engine that has a cloud's machines is not running. */
+export const engineIsDown = (host: string): UserError =>
+  new UserError(
+    `The machines of this local cloud are in the container engine at ${host}, which does not respond.`,
+    "Start it (systemctl start docker), and run the same command again. If it no longer exists, neither do the machines: ABANDONED=remove with `make down` forgets them.",
+  );
+
+/** @throws UserError if the engine runs without root's rights, in which it cannot create machines. */
+async function refuseRootless(engine: ContainerEngine): Promise<ContainerEngine> {
+  const { SecurityOptions = [] } = (await engine.docker.info()) as { SecurityOptions?: string[] };
+  if (!SecurityOptions.some((option) => /^name=rootless\b/.test(option))) return engine;
+  throw new UserError(
+    `The container engine at ${engine.host} is rootless, so it cannot run the machines of a local cloud.`,
+    "Unset DOCKER_HOST: an engine of root is used if one is running, or else a private one is started.",
+  );
+}
+
+async function startOwn(): Promise<ContainerEngine> {
+  const previous = readFileSync(FORWARDING, "utf8");
+  if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
+  mkdirSync(RUN, { recursive: true, mode: 0o755 });
+  startDaemon(DAEMON, "dockerd", [
+    ...["--data-root", `${HOME}/data`, "--exec-root", `${RUN}/engine`, "--pidfile", `${RUN}/engine.pid`],
+    ...["--host", OWN, "--log-level", "warn"],
+  ]);
+  const docker = connectTo(OWN);
+  if (!(await waitFor(() => responds(docker), 60_000))) {
+    throw new UserError(
+      `The container engine did not start on ${SOCKET}. ${logFile(DAEMON)} ends with:\n${logTail(DAEMON)}\n`,
+      "Fix that, or start Docker yourself; a running engine is picked up automatically.",
+    );
+  }
+  return { docker, host: OWN };
+}
+
 /**
- * Releases the engine for a cloud. The private engine is stopped with its last cloud, unless somebody else still has
+ * Releases the engine for a cloud, given every path of its state directory. The private engine is stopped with its last cloud, unless somebody else still has
  * containers in it; its images and caches are kept.
  * @returns whether the engine was stopped.
  */
-export async function releaseEngine(stateDir: string): Promise<boolean> {
+export async function releaseEngine(stateDirs: readonly string[]): Promise<boolean> {
   return withEngineLock(async () => {
-    rmSync(userFile(stateDir), { force: true });
+    for (const stateDir of stateDirs) rmSync(userFile(stateDir), { force: true });
     const users = existsSync(USERS) ? readdirSync(USERS).map((file) => readFileSync(join(USERS, file), "utf8")) : [];
     if (users.some((directory) => existsSync(directory)) || runningPid(DAEMON) === undefined) return false;
-    const docker = new Docker({ socketPath: SOCKET });
+    const docker = connectTo(OWN);
     if ((await docker.listContainers({ all: true })).length > 0) return false;
     await stopDaemon(DAEMON, 30_000);
     await tidyNetwork();
@@ -150,13 +192,6 @@ async function withEngineLock<T>(task: () => Promise<T>): Promise<T> {
 
 const userFile = (stateDir: string): string =>
   join(USERS, createHash("sha256").update(stateDir).digest("hex").slice(0, 16));
-
-/** When the engine started, as far as is known. A container started before then went down with the engine or the host. */
-export function engineStartedAt(engine: ContainerEngine): Date {
-  const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-  const booted = new Date(Date.now() - uptime * 1000);
-  return engine.own ? new Date(Math.max(statSync(`${HOME}/dockerd.pid`).mtimeMs, booted.getTime())) : booted;
-}
 
 async function responds(docker: Docker): Promise<boolean> {
   try {

@@ -12,6 +12,7 @@ import pathlib
 import signal
 import sys
 import threading
+import time
 
 # moto calls no real AWS API, but boto3 insists on credentials and a region.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
@@ -61,8 +62,17 @@ class QuietHandler(WSGIRequestHandler):
             super().log_request(code, size)
 
 
+def end_with(state_directory: pathlib.Path) -> None:
+    """Ends the process when its directory is gone: the checkout was moved or deleted, and no change could be kept."""
+    while state_directory.exists():
+        time.sleep(0.5)
+    print(f"{state_directory} is gone: exiting", flush=True)
+    os._exit(0)
+
+
 def main() -> None:
     port, state_directory = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+    threading.Thread(target=end_with, args=(state_directory,), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # every change is already on disk
     run_simple("127.0.0.1", port, Cloud(state_directory), threaded=True, request_handler=QuietHandler)
 

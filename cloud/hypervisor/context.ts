@@ -1,5 +1,6 @@
 /** What all parts of the hypervisor share. */
 import Docker from "dockerode";
+import type { EngineClock } from "../container-engine/clock";
 import { Images } from "../images";
 import { Cloud } from "../names";
 import { Api } from "./desired";
@@ -16,8 +17,8 @@ export interface Context {
   readonly registryDir: string | undefined;
   /** Whether `releasesDir` is also mounted on machines, at /opt/releases. */
   readonly preload: boolean;
-  /** When the engine started: containers started before then went down with the engine or the host. */
-  readonly engineStartedAt: () => Date;
+  /** Knows when the engine started: machines that ended before then went down with the engine or the host. */
+  readonly engine: EngineClock;
 }
 
 /** Writes a line to the hypervisor's log, with the time. */

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
+import type { EngineStart } from "../container-engine/clock";
 import { LABEL, nameOf, ownerLabels } from "../names";
 import { tryRun } from "../../lib/run";
 import { Context, log, statusCode } from "./context";
@@ -20,6 +21,7 @@ export interface ContainerState {
   readonly status: "created" | "running" | "exited" | string;
   readonly exitCode: number;
   readonly startedAt: Date;
+  readonly finishedAt: Date;
 }
 
 /**
@@ -30,16 +32,25 @@ export interface ContainerState {
 export function decide(
   wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
   machine: ContainerState | undefined,
-  engineStartedAt: Date,
+  engine: EngineStart,
 ): Action {
   if (!wanted || wanted.state === "terminated") return machine ? "remove" : "nothing";
   if (wanted.state === "stopped") return machine?.status === "running" ? "stop" : "nothing";
   if (!machine) return "create";
   if (machine.status === "created") return "recreate"; // a hypervisor died after creating and before starting it
   if (machine.status === "running") return machine.startedAt < wanted.bootedAt ? "restart" : "nothing";
-  if (machine.startedAt < wanted.bootedAt || machine.startedAt < engineStartedAt) return "start";
+  if (machine.startedAt < wanted.bootedAt || endedWith(engine, machine)) return "start";
   if (machine.exitCode === EXIT_REBOOT) return "start";
   return machine.exitCode === EXIT_POWEROFF ? "report-stopped" : "nothing";
+}
+
+/**
+ * Whether a machine went down with an earlier process of the engine, or with the host. An engine that was killed learns
+ * only when it starts again that a machine has ended, and takes that for the time when it did. Engines that keep machines
+ * running while they restart (live-restore) can have old machines that ended later by themselves.
+ */
+function endedWith({ startedAt, readyAt }: EngineStart, machine: ContainerState): boolean {
+  return machine.startedAt < startedAt && machine.finishedAt <= readyAt;
 }
 
 /** The instances of the cloud, each with one container and one volume. */
@@ -90,12 +101,13 @@ export class Instances {
   private async next(wanted: Instance | undefined, containerId: string | undefined): Promise<Action> {
     if (!containerId) {
       this.dead.delete(wanted?.id ?? "");
-      return decide(wanted, undefined, this.context.engineStartedAt());
+      return decide(wanted, undefined, this.context.engine.start());
     }
     try {
       const { State } = await this.context.docker.getContainer(containerId).inspect();
-      const machine = { status: State.Status, exitCode: State.ExitCode, startedAt: new Date(State.StartedAt) };
-      const action = decide(wanted, machine, this.context.engineStartedAt());
+      const [startedAt, finishedAt] = [new Date(State.StartedAt), new Date(State.FinishedAt)];
+      const machine = { status: State.Status, exitCode: State.ExitCode, startedAt, finishedAt };
+      const action = decide(wanted, machine, this.context.engine.start());
       const dead = wanted?.state === "running" && machine.status === "exited" && action === "nothing";
       if (dead) this.dead.add(wanted.id);
       else this.dead.delete(wanted?.id ?? "");

@@ -1,7 +1,8 @@
 /** The hypervisor's process: `main.ts SETTINGS.json`. */
 import { readFileSync } from "node:fs";
 import { LABEL } from "../names";
-import { engineStartedAt, findEngine } from "../container-engine";
+import { connectTo } from "../container-engine";
+import { EngineClock } from "../container-engine/clock";
 import { apiEndpoint } from "../ec2-api";
 import { Context, log } from "./context";
 import { Api } from "./desired";
@@ -10,13 +11,11 @@ import { Settings } from "./settings";
 
 async function main(): Promise<void> {
   const settings = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Settings;
-  const engine = await findEngine();
-  if (!engine) throw new Error("no container engine is running");
   const context: Context = {
     ...settings,
-    docker: engine.docker,
+    docker: connectTo(settings.engine),
     api: new Api(apiEndpoint(settings.cloud)),
-    engineStartedAt: () => engineStartedAt(engine),
+    engine: new EngineClock(settings.engine),
   };
   log(`starting the hypervisor of cloud "${settings.cloud.name}" (label ${LABEL.cloud})`);
   await new Hypervisor(context).run();

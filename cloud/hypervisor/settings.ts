@@ -5,6 +5,8 @@ import { Cloud } from "../names";
 /** Passed to the hypervisor's process as a JSON file, and read again when the cloud is next started. */
 export interface Settings {
   readonly cloud: Cloud;
+  /** Address of the container engine that has the cloud's machines. Missing in clouds of earlier versions. */
+  readonly engine: string;
   readonly images: Images;
   readonly releasesDir: string | undefined;
   readonly registryDir: string | undefined;

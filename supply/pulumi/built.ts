@@ -1,5 +1,5 @@
 /** Builds Pulumi, its language host and plugins, and installs them where the Pulumi engine looks for them. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build as bundle } from "esbuild";
 import { cached } from "../../lib/cache";
@@ -99,7 +99,8 @@ function script(file: string, line: string): void {
   const text = `#!/bin/sh\n${line}\n`;
   if (existsSync(file) && readFileSync(file, "utf8") === text) return;
   mkdirSync(dirname(file), { recursive: true });
-  rmSync(file, { force: true });
-  writeFileSync(file, text);
-  chmodSync(file, 0o755);
+  const partial = `${file}.${process.pid}.new`; // another command may be running it
+  writeFileSync(partial, text);
+  chmodSync(partial, 0o755);
+  renameSync(partial, file);
 }

@@ -2,7 +2,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
@@ -107,6 +106,6 @@ describe("a cloud", () => {
     expect(text("ip", "rule")).not.toContain(prefix);
     expect(text("nft", "list", "tables")).not.toContain("t_recovery");
     expect(readFileSync("/etc/hosts", "utf8")).not.toContain("t-recovery");
-    expect(existsSync(join(world.cloud.stateDir))).toBe(false);
+    expect(existsSync(world.cloud.stateDir)).toBe(false);
   });
 });

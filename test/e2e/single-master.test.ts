@@ -9,6 +9,7 @@ import { labImages } from "../../labs/images";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { etcdctl } from "../support/etcd";
 import { eventually } from "../support/cluster";
+import { foreignShell } from "../support/shell";
 import { clusterFor, type Needs } from "../support/needs";
 
 beforeAll(() => ensureImagesFor(labImages));
@@ -389,6 +390,20 @@ describe("a machine that is down", () => {
     expect(output.all).not.toMatch(/Done in/);
     await cluster.ssh("controller-0", "sudo systemctl start kube-apiserver");
     await cluster.make`up`;
+  });
+});
+
+describe("a shell that is set up for everything but this project", () => {
+  it("has no effect on a running stack, in make targets and after `make env`", async () => {
+    cluster.exported = foreignShell;
+    expect(await cluster.make`up`).toMatch(unchanged);
+    expect(await cluster.shell("kubectl get nodes -o name")).toContain("node/worker-0");
+    const preview = await cluster.shell(
+      `pulumi preview --stack ${at.stack} --config-file .lab/${at.stack}/Pulumi.${at.stack}.yaml`,
+    );
+    expect(preview).toMatch(unchanged);
+    cluster.exported = {};
+    expect(await cluster.make`up`).toMatch(unchanged);
   });
 });
 

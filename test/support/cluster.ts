@@ -36,6 +36,8 @@ export const scriptText = (file: string): string => readFileSync(join(__dirname,
 export class TestCluster {
   private readonly config: Record<string, unknown>;
   private variables: Record<string, string> = {};
+  /** What else the user's shell exports. */
+  exported: Readonly<Record<string, string>> = {};
 
   /**
    * @param preset the stack whose configuration the test starts from, such as "local".
@@ -118,6 +120,12 @@ export class TestCluster {
     return (await this.succeed("pulumi", words(...command))).stdout.trim();
   }
 
+  /** Runs commands in a shell that has evaluated `make env`, and returns the whole output. @throws unless they succeed. */
+  async shell(commands: string): Promise<string> {
+    const evaluate = `eval "$(make -s --no-print-directory env STACK=${this.at.stack})"`;
+    return (await this.succeed("bash", ["-euo", "pipefail", "-c", `${evaluate}\n${commands}`])).all;
+  }
+
   /** Applies manifests given as text. */
   async apply(manifests: string): Promise<void> {
     await this.loadEnvironment();
@@ -157,6 +165,7 @@ export class TestCluster {
 
   environment(): Record<string, string> {
     return {
+      ...this.exported,
       ...this.variables,
       LAB_CLOUD: this.at.cloud,
       LAB_CLOUD_PORT: String(this.at.port),
@@ -168,9 +177,14 @@ export class TestCluster {
     return join(root, `Pulumi.${this.at.stack}.yaml`);
   }
 
-  /** Arguments for make. Also writes the stack's configuration, which it reads. */
-  private target(command: Template): string[] {
+  /** Writes the stack's configuration, as every make target does first. */
+  prepare(): void {
     writeFileSync(this.configFile, stringify({ config: this.config }));
+  }
+
+  /** Arguments for make. */
+  private target(command: Template): string[] {
+    this.prepare();
     const [target = "", ...args] = words(...command);
     return ["--no-print-directory", target, `STACK=${this.at.stack}`, ...args];
   }

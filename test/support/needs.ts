@@ -23,6 +23,8 @@ export const places = {
   upgrade: { port: 5017, network: "10.11" },
   workers: { port: 5018, network: "10.12" },
   downloads: { port: 5019, network: "10.13" },
+  moved: { port: 5026, network: "10.27" },
+  turns: { port: 5025, network: "10.25" }, // a second stack on this cloud has 10.26
 } as const;
 
 /** Registers the hooks that build and destroy the cluster. */

@@ -16,7 +16,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { utils } from "ssh2";
-import { Cloud, apiEndpoint, cloudDown, cloudOf, cloudStatus, cloudUp } from "../../cloud";
+import { Cloud, apiEndpoint, cloudDown, cloudStatus, cloudUp, engineOf } from "../../cloud";
 import { findEngine } from "../../cloud/container-engine";
 import { addressIn } from "../../cloud/hypervisor/addresses";
 import { cloudsDir } from "../../tools/places";
@@ -39,7 +39,7 @@ export class World {
   ssh = "";
 
   private constructor(
-    readonly cloud: Cloud,
+    public cloud: Cloud,
     readonly cidr: string,
   ) {
     const credentials = { accessKeyId: "test", secretAccessKey: "test" };
@@ -49,12 +49,17 @@ export class World {
   }
 
   /** Starts the cloud and creates the VPC, a.b.0.0/16 with a subnet a.b.1.0/24. */
-  static async up(name: string, port: number, cidr: string, releasesDir?: string): Promise<World> {
-    const cloud = cloudOf({ name, port, stateRoot: cloudsDir });
-    if (!up.has(name)) await cloudDown(cloud); // in case an interrupted run has left something
+  static async up(
+    name: string,
+    port: number,
+    cidr: string,
+    releasesDir?: string,
+    stateRoot = cloudsDir,
+  ): Promise<World> {
+    const ref = { name, port, stateRoot };
+    if (!up.has(name)) await cloudDown({ ...ref, removeAbandoned: true }); // what an interrupted run has left
     up.add(name);
-    await cloudUp({ ...cloud, ...(releasesDir ? { releasesDir } : {}) });
-    const world = new World(cloud, cidr);
+    const world = new World(await cloudUp({ ...ref, ...(releasesDir ? { releasesDir } : {}) }), cidr);
     await world.network();
     return world;
   }
@@ -200,7 +205,7 @@ export class World {
   }
 
   async docker(): Promise<import("dockerode")> {
-    return (await findEngine())!.docker;
+    return (await findEngine(engineOf(this.cloud)))!.docker;
   }
 }
 

@@ -1,10 +1,9 @@
 /** What a killed Pulumi engine leaves behind on this machine: its lock, its providers, a half-written file. */
 import { globSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "../../lib/errors";
-import { startTime } from "../../lib/process";
 import { stateDir } from "../places";
 import type { Pulumi } from "../pulumi";
+import { locksOn, refuseLocked } from "../pulumi-lock";
 
 /**
  * Makes a local stack usable after its engine was killed. The lock is released only if the process that took it is gone.
@@ -14,22 +13,12 @@ export async function takeOver(pulumi: Pulumi): Promise<void> {
   const { stack } = pulumi;
   if (!stack.isLocal) return;
   removeBrokenAttributes();
-  for (const file of globSync(join(stateDir, ".pulumi", "locks", "**", stack.name, "*.json"))) {
-    const { pid, timestamp } = JSON.parse(readFileSync(file, "utf8")) as { pid: number; timestamp: string };
-    if (isPulumi(pid))
-      throw new UserError(
-        `Another Pulumi command (process ${pid}, since ${timestamp}) is working on stack ${stack.name}.`,
-        "Wait until it ends.",
-      );
+  refuseLocked(stack.name);
+  for (const { pid } of locksOn(stack.name)) {
     console.log(`  The last run was interrupted (process ${pid} is gone). Releasing its lock.`);
     endOrphanedProviders();
     await pulumi.cancel();
   }
-}
-
-/** Whether this is the id of a live Pulumi process. A zombie, which has ended but was not reaped yet, counts as gone. */
-function isPulumi(pid: number): boolean {
-  return startTime(pid) !== undefined && readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("pulumi");
 }
 
 /**

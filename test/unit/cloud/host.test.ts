@@ -146,7 +146,9 @@ describe("a cloud's state directory", () => {
 describe("the marks on what a cloud creates", () => {
   it("never change, so that running clouds are recognised", () => {
     expect(Object.values(LABEL)).toEqual(
-      ["cloud", "state-dir", "kind", "id", "vpc", "region", "hash"].map((key) => `kubernetes-from-scratch.${key}`),
+      ["cloud", "state-dir", "kind", "id", "vpc", "region", "hash", "owner"].map(
+        (key) => `kubernetes-from-scratch.${key}`,
+      ),
     );
     expect(nameOf(cloud, "machine", "i-1")).toBe("kfs-lab-machine-i-1");
     expect(bridgeOf(cloud, "vpc-0123456789abcdef0")).toBe("k6f49-89abcdef0");

@@ -4,12 +4,13 @@ import { ContainerState, decide } from "../../../cloud/hypervisor/instances";
 import { capabilitiesOf } from "../../../cloud/hypervisor/machine";
 
 const at = (second: number): Date => new Date(second * 1000);
-const ENGINE = at(0);
+const ENGINE = { startedAt: at(0), readyAt: at(1) };
 const running = { state: "running", bootedAt: at(10) } as const;
-const machine = (status: string, startedAt: number, exitCode = 0): ContainerState => ({
+const machine = (status: string, startedAt: number, exitCode = 0, finishedAt = 25): ContainerState => ({
   status,
   exitCode,
   startedAt: at(startedAt),
+  finishedAt: at(finishedAt),
 });
 
 describe("the action for an instance", () => {
@@ -31,8 +32,14 @@ describe("the action for an instance", () => {
     expect(decide(wanted, present, ENGINE)).toBe(action);
   });
 
-  it("starts a machine that went down with the engine or the host", () => {
-    expect(decide(running, machine("exited", 11, 137), at(30))).toBe("start");
+  it.each([
+    ["went down cleanly with the engine", 130, 29, "start"],
+    ["was killed with the engine, which saw that when it started again", 137, 31, "start"],
+    ["shut itself down after the engine had restarted under it", 130, 40, "report-stopped"],
+    ["died after the engine had restarted under it", 137, 40, "nothing"],
+  ])("whose machine %s", (_, exitCode, finishedAt, action) => {
+    const engine = { startedAt: at(30), readyAt: at(32) };
+    expect(decide(running, machine("exited", 11, exitCode, finishedAt), engine)).toBe(action);
   });
 });
 

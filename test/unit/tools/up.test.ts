@@ -38,6 +38,7 @@ vi.mock("../../../tools/places", () => ({
   root,
   labDir: `${root}/.lab`,
   stackDir: (stack: string) => `${root}/.lab/${stack}`,
+  stackLock: (stack: string) => `${root}/.lab/${stack}/lock`,
   stateDir: `${root}/.lab/state`,
   cloudsDir: `${root}/.lab/cloud`,
   passphraseFile: `${root}/.lab/passphrase`,
