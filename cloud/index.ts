@@ -1,5 +1,5 @@
 /** The local cloud as a library: start it, look at it, take it down. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
@@ -12,13 +12,15 @@ import {
   findEngine,
   releaseEngine,
 } from "./container-engine";
+import { replaceFile } from "../lib/durable-file";
 import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, CloudRef, cloudOf, lockFile } from "./names";
 import { belongings, findForeign, refuseCopy, refuseForeign } from "./owner";
 import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
-import { Machine, isSettled, listMachines } from "./machines";
+import { describeUnknown, takeLosses } from "./losses";
+import { Machine, isSettled, listMachines, unknownMachines } from "./machines";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
 import { prepareHost } from "./host";
 import { removeFromEngine, removeHostTraces } from "./remove";
@@ -43,6 +45,8 @@ export type CloudOptions = CloudRef & {
   readonly removeAbandoned?: boolean;
   /** Called with each line of progress. */
   readonly progress?: (line: string) => void;
+  /** Called with each line about something that the cloud has lost. By default, it goes to standard error. */
+  readonly warn?: (line: string) => void;
 };
 
 /** Starts whatever is not running yet: container engine, images, EC2 API, hypervisor. Safe to repeat. */
@@ -82,6 +86,8 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
   };
   await startHypervisor(cloud, settings);
   say("hypervisor is running");
+  const lost = [takeLosses(cloud), describeUnknown(await unknownMachines(cloud, engine.docker))];
+  for (const line of lost) if (line !== undefined) (options.warn ?? console.warn)(line);
 }
 
 /**
@@ -188,7 +194,7 @@ function cloudRuns(cloud: Cloud): boolean {
 async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {
   // The hypervisor can be replaced at any time, so a change of settings is just a restart.
   if (JSON.stringify(settings) !== JSON.stringify(readSettings(cloud))) await stopDaemon(hypervisorOf(cloud));
-  writeFileSync(settingsFile(cloud.stateDir), JSON.stringify(settings, null, 2), { mode: 0o600 });
+  replaceFile(settingsFile(cloud.stateDir), JSON.stringify(settings, null, 2), { mode: 0o600 });
   // tsx is used as a loader because the tsx command starts a child process, which would outlive the recorded one.
   const loader = pathToFileURL(require.resolve("tsx")).href;
   startDaemon(hypervisorOf(cloud), process.execPath, [
@@ -198,9 +204,11 @@ async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> 
 
 /** The settings with which the hypervisor was last started. */
 function readSettings(cloud: Cloud): Settings | undefined {
-  return existsSync(settingsFile(cloud.stateDir))
-    ? (JSON.parse(readFileSync(settingsFile(cloud.stateDir), "utf8")) as Settings)
-    : undefined;
+  try {
+    return JSON.parse(readFileSync(settingsFile(cloud.stateDir), "utf8")) as Settings;
+  } catch {
+    return undefined; // never started, or damaged: then it starts with the settings of this command
+  }
 }
 
 /** The hypervisor's process. */

@@ -1,8 +1,6 @@
 /** Removes what a cloud has left in the container engine and on the host. */
-import { readFileSync, writeFileSync } from "node:fs";
 import type Docker from "dockerode";
-import { renderHostsFile } from "./hypervisor/dns";
-import { HOSTS } from "./hypervisor/hypervisor";
+import { updateHostsFile } from "./hypervisor/hosts-file";
 import { ignoreMissing } from "./hypervisor/instances";
 import { hostTable, removeVpc } from "./hypervisor/vpc";
 import { Cloud } from "./names";
@@ -32,7 +30,5 @@ export async function removeFromEngine(docker: Docker, list: () => Promise<Belon
 /** Removes what is left on the host itself: firewall rules and host names. */
 export async function removeHostTraces(cloud: Cloud): Promise<void> {
   await tryRun("nft", ["delete", "table", "inet", hostTable(cloud)]);
-  const hosts = readFileSync(HOSTS, "utf8");
-  const rest = renderHostsFile(hosts, cloud.name, []);
-  if (rest !== hosts) writeFileSync(HOSTS, rest);
+  await updateHostsFile(cloud.name, []);
 }

@@ -38,7 +38,7 @@ async function update(name: string, overrides: Overrides, args: readonly string[
   await recover(pulumi, { start: true });
   await pulumi.up(args);
   const outputs = await pulumi.outputs();
-  await writeStackFiles(stack.dir, outputs);
+  writeStackFiles(stack.dir, outputs);
   await ensureKubectl(stack);
   printProofs(proofsSince(new Date(start), await pulumi.state(), outputs.proofs));
   await checkStatus(stack, outputs, healthPatience);
@@ -113,7 +113,7 @@ export async function status(name: string): Promise<void> {
   const stack = open(name);
   const pulumi = await pulumiOf(stack);
   const outputs = await pulumi.outputs();
-  await writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
+  writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
   await checkStatus(stack, outputs);
 }
 

@@ -20,6 +20,7 @@ async function main(): Promise<void> {
   await new Hypervisor(context).run();
 }
 
+process.stdout.on("error", () => undefined); // a log on a full disk loses lines, but the machines are still looked after
 process.on("SIGTERM", () => process.exit(0)); // the next hypervisor finishes whatever is left undone
 main().catch((error: unknown) => {
   log(`failed: ${(error as Error).stack}`);

@@ -91,8 +91,16 @@ export class Vpcs {
     }
     const wanted = new Set(vpcs.map(({ id }) => id));
     for (const network of networks.filter((network) => !wanted.has(network.Labels?.[LABEL.vpc] ?? ""))) {
+      if (await this.hasMachines(network)) continue; // also one that is shut down could not start again without it
       if (await removeVpc(docker, network)) log(`VPC ${network.Labels?.[LABEL.vpc]}: removed`);
     }
+  }
+
+  private async hasMachines(network: Docker.NetworkInspectInfo): Promise<boolean> {
+    const { docker, cloud } = this.context;
+    const vpc = network.Labels?.[LABEL.vpc] ?? "";
+    const label = [`${LABEL.cloud}=${cloud.name}`, `${LABEL.kind}=machine`, `${LABEL.vpc}=${vpc}`];
+    return (await docker.listContainers({ all: true, filters: { label } })).length > 0;
   }
 
   private async applyHostRules(vpcs: readonly Vpc[]): Promise<void> {

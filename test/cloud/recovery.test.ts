@@ -1,7 +1,8 @@
 /** A cloud whose processes are killed: what it recovers, what it rejects, and that it leaves nothing behind. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
@@ -67,6 +68,28 @@ describe("a cloud", () => {
     await world.settled();
     const filters = { label: [`kubernetes-from-scratch.id=${id}`] };
     expect(await (await world.docker()).listContainers({ all: true, filters })).toEqual([]);
+  });
+
+  it("shuts down a machine that its damaged state no longer has, keeps its disk, and frees its address", async () => {
+    const boots = await world.boot(11);
+    const id = await world.launch(14);
+    await world.reachable(14);
+    for (const name of ["hypervisor", "ec2-api"]) process.kill(daemon(name), "SIGKILL");
+    writeFileSync(join(world.cloud.stateDir, "ec2-api.pickle"), "");
+    const warnings: string[] = [];
+    await cloudUp({ ...world.cloud, warn: (line) => warnings.push(line) });
+    expect(warnings).toEqual([
+      expect.stringMatching(/ec2-api\.pickle is empty\. The EC2 API goes on without the change after number \d+/),
+      expect.stringMatching(`does not know these machines, .*: kfs-t-recovery-machine-${id}\\. They are shut down`),
+    ]);
+    await world.settled();
+    expect(await world.boot(11)).toBe(boots);
+    const docker = await world.docker();
+    const filters = { label: [`kubernetes-from-scratch.id=${id}`] };
+    expect((await docker.listContainers({ all: true, filters })).map(({ State }) => State)).toEqual(["exited"]);
+    expect((await docker.listVolumes({ filters })).Volumes).toHaveLength(1);
+    expect(await world.launch(14)).not.toBe(id);
+    await world.reachable(14);
   });
 
   it("rejects a VPC that overlaps a network of the host, and names that network", async () => {

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { withoutEngineRules } from "../../../cloud/container-engine";
 import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/hypervisor/addresses";
-import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
+import { parseResolvers } from "../../../cloud/hypervisor/dns";
+import { renderHostsFile } from "../../../cloud/hypervisor/hosts-file";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
 import { hostTable, renderHostRuleset } from "../../../cloud/hypervisor/vpc";
 import { UserError } from "../../../lib/errors";
@@ -62,12 +63,13 @@ describe("the host's firewall rules", () => {
 
 describe("the host's /etc/hosts", () => {
   const hosts = "127.0.0.1 localhost\n# mine\n10.9.9.9 printer\n";
-  const names = [{ name: "api.elb", addresses: ["10.1.1.10", "10.1.2.10"] }];
+  const name = "api-1.elb.us-east-1.amazonaws.com";
+  const names = [{ name, addresses: ["10.1.1.10", "10.1.2.10"] }];
 
   it("contains a marked block as long as the cloud has names", () => {
     const with_ = renderHostsFile(hosts, "lab", names);
     expect(with_).toBe(
-      `${hosts}# BEGIN kubernetes-from-scratch lab\n10.1.1.10 api.elb\n10.1.2.10 api.elb\n# END kubernetes-from-scratch lab\n`,
+      `${hosts}# BEGIN kubernetes-from-scratch lab\n10.1.1.10 ${name}\n10.1.2.10 ${name}\n# END kubernetes-from-scratch lab\n`,
     );
     expect(renderHostsFile(with_, "lab", names)).toBe(with_);
     expect(renderHostsFile(with_, "lab", [])).toBe(hosts);
@@ -76,6 +78,26 @@ describe("the host's /etc/hosts", () => {
   it("keeps the blocks of other clouds", () => {
     const both = renderHostsFile(renderHostsFile(hosts, "lab", names), "other", names);
     expect(renderHostsFile(both, "lab", [])).toBe(renderHostsFile(hosts, "other", names));
+  });
+
+  it("is left with every line that is not a cloud's, whichever marks and names somebody has removed", () => {
+    const blocks = ["lab", "other"].map((cloud) => renderHostsFile("", cloud, names).trimEnd().split("\n"));
+    const own = fc.constantFrom(...["127.0.0.1 localhost", "# mine", "10.9.9.9 printer", "", "# END of my lines"]);
+    const parts = fc.oneof(
+      own.map((line) => [line]),
+      ...blocks.map((lines) => fc.subarray(lines)),
+    );
+    fc.assert(
+      fc.property(fc.array(parts), fc.constantFrom([], names), (written, wanted) => {
+        const text = written.flat().join("\n");
+        const result = renderHostsFile(text, "lab", wanted);
+        const foreign = (lines: string): string[] =>
+          lines.split("\n").filter((line) => !line.endsWith(" lab") && !line.endsWith(name));
+        expect(foreign(result).join("\n").trimEnd()).toBe(foreign(text).join("\n").trimEnd());
+        expect(result.split("# BEGIN kubernetes-from-scratch lab").length - 1).toBe(wanted.length);
+        expect(renderHostsFile(result, "lab", wanted)).toBe(result);
+      }),
+    );
   });
 });
 
