@@ -22,7 +22,6 @@ import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
 import { describeUnknown, takeLosses } from "./losses";
 import { Machine, isSettled, listMachines, unknownMachines } from "./machines";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
-import { prepareHost } from "./host";
 import { removeFromEngine, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
@@ -69,7 +68,6 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
   await refuseOthers(found, engine, options, say);
   const cloud = await takeOver(found, options);
   say(`container engine is running at ${engine.host}`);
-  await prepareHost();
   const [images] = await Promise.all([
     ensureMachineImages(engine.docker),
     startEc2Api(cloud).then(() => say(`EC2 API is running at ${apiEndpoint(cloud)}`)),

@@ -1,7 +1,7 @@
 /** The hypervisor's process: `main.ts SETTINGS.json`. */
 import { readFileSync } from "node:fs";
 import { LABEL } from "../names";
-import { connectTo, engineStartedAt } from "../container-engine";
+import { OWN, connectTo, engineStartedAt } from "../container-engine";
 import { apiEndpoint } from "../ec2-api";
 import { Context, log } from "./context";
 import { Api } from "./desired";
@@ -12,6 +12,7 @@ async function main(): Promise<void> {
   const settings = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Settings;
   const context: Context = {
     ...settings,
+    ownEngine: settings.engine === OWN,
     docker: connectTo(settings.engine),
     api: new Api(apiEndpoint(settings.cloud)),
     engineStartedAt: () => engineStartedAt(settings.engine),
