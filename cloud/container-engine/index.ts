@@ -11,7 +11,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import { replaceFile } from "../../lib/durable-file";
 import { UserError } from "../../lib/errors";
-import { Daemon, logFile, logTail, startDaemon, stopDaemon, waitFor } from "../../lib/process";
+import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
 import { withFileLock } from "../../lib/file-lock";
 import { aptInstall, run, tryRun } from "../../lib/run";
 import { prepareHost, restoreHost, routeForMachines } from "../host";
@@ -143,22 +143,24 @@ export async function releaseEngine(stateDirs: readonly string[]): Promise<boole
     const users = existsSync(USERS) ? readdirSync(USERS).map((file) => readFileSync(join(USERS, file), "utf8")) : [];
     if (users.some((directory) => existsSync(directory))) return false;
     const own = await engineAt(OWN);
+    if (!own && runningPid(DAEMON) !== undefined) return false; // it does not respond, and may have containers
     if (own && (await own.docker.listContainers({ all: true })).length > 0) return false;
     await stopDaemon(DAEMON, 30_000);
     await restoreHost({ forwards: (await engineAt(SYSTEM)) !== undefined });
-    await unmountBelow(RUN);
+    await unmountLeftovers();
     rmSync(USERS, { recursive: true, force: true });
     rmSync(RUN, { recursive: true, force: true });
     return own !== undefined;
   });
 }
 
-/** Unmounts everything below a directory: an engine that stops leaves its network namespace mounted. */
-async function unmountBelow(directory: string): Promise<void> {
+/** Unmounts what an engine that stops leaves mounted: its network namespace, and its data on itself. */
+async function unmountLeftovers(): Promise<void> {
   const points = readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "");
-  for (const point of points.filter((path) => path.startsWith(`${directory}/`)).reverse()) await run("umount", [point]);
+  const own = points.filter((path) => path.startsWith(`${RUN}/`) || path === `${HOME}/data`);
+  for (const point of own.reverse()) await run("umount", [point]);
 }
 
 /** Ensures that only one process on the host starts or stops the engine at a time. */
