@@ -86,6 +86,11 @@ export class Pulumi {
     await this.run(["stack", "rm", "--yes", "--preserve-config"], { quiet: true });
   }
 
+  /** Removes the stack although it still has resources, which no longer exist; its configuration stays. */
+  async forget(): Promise<void> {
+    await this.run(["stack", "rm", "--yes", "--force", "--preserve-config"], { quiet: true });
+  }
+
   /** Releases the lock of a command that is no longer running. */
   async cancel(): Promise<void> {
     await this.run(["cancel", "--yes"], { quiet: true });
