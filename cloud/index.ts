@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { codeHash } from "./code";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
 import {
   type ContainerEngine,
@@ -68,15 +69,18 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
   await refuseOthers(found, engine, options, say);
   const cloud = await takeOver(found, options);
   say(`container engine is running at ${engine.host}`);
+  const before = readSettings(cloud);
+  const code = codeHash();
+  if (before?.code !== code) await stopProcesses(cloud); // both can be replaced at any time
   const [images] = await Promise.all([
     ensureMachineImages(engine.docker),
     startEc2Api(cloud).then(() => say(`EC2 API is running at ${apiEndpoint(cloud)}`)),
   ]);
   say(`machine image ${images.machine} is ready`);
-  const before = readSettings(cloud);
   const settings: Settings = {
     cloud,
     engine: engine.host,
+    code,
     images,
     releasesDir: options.releasesDir ?? before?.releasesDir,
     registryDir: options.registryDir ?? before?.registryDir,
@@ -109,10 +113,7 @@ async function refuseOthers(
 /** Makes the cloud this directory's. If it was moved here, processes that still use the former path are ended. */
 async function takeOver(cloud: Cloud, options: CloudOptions): Promise<Cloud> {
   prepareStateDir(cloud.stateDir);
-  if (cloud.directories.length > 0 && cloud.directories.at(-1) !== cloud.stateDir) {
-    await stopDaemon(hypervisorOf(cloud));
-    await stopEc2Api(cloud);
-  }
+  if (cloud.directories.length > 0 && cloud.directories.at(-1) !== cloud.stateDir) await stopProcesses(cloud);
   recordIdentity(cloud.stateDir);
   return cloudOf(options);
 }
@@ -135,8 +136,7 @@ async function stop(cloud: Cloud, options: CloudOptions, say: (line: string) => 
   refuseCopy(cloud);
   const engine = await engineToEmpty(cloud, options);
   if (engine) await refuseOthers(cloud, engine, options, say);
-  await stopDaemon(hypervisorOf(cloud));
-  await stopEc2Api(cloud);
+  await stopProcesses(cloud);
   say("hypervisor and EC2 API stopped");
   if (engine) await removeFromEngine(engine.docker, () => belongings(cloud, engine.docker, "own"));
   if (engine || existsSync(cloud.stateDir)) await removeHostTraces(cloud);
@@ -187,6 +187,11 @@ export async function cloudStatus(options: CloudRef): Promise<CloudStatus> {
 /** Whether the cloud's processes are running. */
 function cloudRuns(cloud: Cloud): boolean {
   return ec2ApiPid(cloud) !== undefined && runningPid(hypervisorOf(cloud)) !== undefined;
+}
+
+async function stopProcesses(cloud: Cloud): Promise<void> {
+  await stopDaemon(hypervisorOf(cloud));
+  await stopEc2Api(cloud);
 }
 
 async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {

@@ -25,7 +25,8 @@ export async function startEc2Api(cloud: Cloud): Promise<void> {
   if (runningPid(daemonOf(cloud)) === undefined && !(await waitFor(portIsFree, 3_000))) {
     throw new UserError(
       `Port ${cloud.port} on 127.0.0.1, which the EC2 API of the local cloud "${cloud.name}" needs, is in use.`,
-      "Stop the process that listens there, or choose another port with LAB_CLOUD_PORT.",
+      "Stop the process that listens there, or choose another port: for make, in the stack's awsEndpoint " +
+        "(pulumi config set awsEndpoint http://127.0.0.1:PORT --stack STACK); for cloud/cli.ts, with LAB_CLOUD_PORT.",
     );
   }
   const packages = await ensureMoto();

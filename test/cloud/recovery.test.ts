@@ -7,6 +7,7 @@ import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand }
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
 import { bridgePrefix } from "../../cloud/names";
+import { settingsFile } from "../../cloud/state-dir";
 import { runningPid } from "../../lib/process";
 import { cloudsDir } from "../../tools/places";
 import { World } from "../support/world";
@@ -55,6 +56,17 @@ describe("a cloud", () => {
     const pids = [daemon("hypervisor"), daemon("ec2-api")];
     await again();
     expect([daemon("hypervisor"), daemon("ec2-api")]).toEqual(pids);
+  });
+
+  it("runs new code in both processes once its sources have changed, and its machines go on", async () => {
+    const pids = [daemon("hypervisor"), daemon("ec2-api")];
+    const boots = await world.boot(11);
+    const file = settingsFile(world.cloud.stateDir);
+    writeFileSync(file, readFileSync(file, "utf8").replace(/"code": "\w+"/, '"code": "earlier"'));
+    await again();
+    for (const pid of [daemon("hypervisor"), daemon("ec2-api")]) expect(pids).not.toContain(pid);
+    await world.settled();
+    expect(await world.boot(11)).toBe(boots);
   });
 
   it("removes a machine that was terminated while its hypervisor was down", async () => {

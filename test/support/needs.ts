@@ -24,6 +24,7 @@ export const places = {
   workers: { port: 5018, network: "10.12" },
   downloads: { port: 5019, network: "10.13" },
   turns: { port: 5025, network: "10.25" }, // a second stack on this cloud has 10.26
+  down: { port: 5029, network: "10.29" },
 } as const;
 
 /** Registers the hooks that build and destroy the cluster. */
