@@ -42,7 +42,7 @@ class Cloud:
         self.snapshot = Snapshot(state_directory / "ec2-api.pickle")
         lost = self.snapshot.load()
         if lost:
-            print(lost, flush=True)
+            log(lost)
         self.feed = Feed(self.lock, self.snapshot.save)
 
     def __call__(self, environ, start_response):
@@ -57,7 +57,7 @@ class Cloud:
                 try:
                     self.snapshot.save(action)
                 except Exception as error:
-                    print(f"{action} was taken back, as it could not be saved: {error}", flush=True)
+                    log(f"{action} was taken back, as it could not be saved: {error}")
                     return self.refuse(environ, start_response, action, error)
                 self.feed.changed()
         start_response(*status)
@@ -83,6 +83,14 @@ class Cloud:
         content = body.encode()
         start_response("400 Bad Request", [("Content-Type", kind), ("Content-Length", str(len(content)))])
         return [content]
+
+
+def log(line: str) -> None:
+    """Writes a line to the log, unless the log is on a disk that is full as well."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        pass
 
 
 class QuietHandler(WSGIRequestHandler):

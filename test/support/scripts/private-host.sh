@@ -10,7 +10,9 @@ shift
 mkdir -p "$directory/etc" "$directory/state" /var/lib/kubernetes-from-scratch
 cp -a /etc/. "$directory/etc"
 # in this mount namespace only: what a container engine has mounted there would still be listed
-awk '$2 ~ "^/(run|var/lib)/kubernetes-from-scratch/" { print $2 }' /proc/self/mounts | tac | xargs --no-run-if-empty umount
+awk '$2 ~ "^/(run|var/lib)/kubernetes-from-scratch/" { print $2 }' /proc/self/mounts | tac | xargs --no-run-if-empty umount 2>/dev/null || : # some may have gone since
+rm -f "$directory/etc/resolv.conf"
+echo '# no resolver can be reached' >"$directory/etc/resolv.conf"
 mount --bind "$directory/etc" /etc
 mount --bind "$directory/state" /var/lib/kubernetes-from-scratch
 mount -t tmpfs tmpfs /run
