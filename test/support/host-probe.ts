@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { runningPid } from "../../lib/process";
 import { World, eventually } from "./world";
 
 /** Everything on the host that `down` must leave as it was before `up`. */
@@ -27,12 +28,13 @@ async function seenOutside(world: World, host: number): Promise<string | undefin
   const code =
     "import socket; s = socket.create_server(('', 9000)); print('ready', flush=True); print(s.accept()[1][0])";
   const server = spawn("ip", ["netns", "exec", "outside", "python3", "-c", code]);
+  const closed = once(server, "close");
   let output = "";
   server.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   await eventually(async () => Promise.resolve(output.includes("ready") || undefined), "the server outside");
   const connected = await world.opens(host, "198.51.100.1", 9000);
   if (!connected) server.kill();
-  await once(server, "close");
+  await closed;
   return connected ? output.split("\n")[1] : undefined;
 }
 
@@ -48,6 +50,15 @@ function reachedFromOutside(address: string): boolean {
   }
 }
 
+/** Does what a user may try instead of `down`. */
+async function removeByHand(world: World): Promise<void> {
+  process.kill(runningPid({ name: "hypervisor", directory: world.cloud.stateDir })!, "SIGKILL");
+  const docker = await world.docker();
+  for (const { Id } of await docker.listContainers({ all: true }))
+    await docker.getContainer(Id).remove({ force: true });
+  await docker.pruneNetworks();
+}
+
 async function main(): Promise<void> {
   const before = snapshot();
   const world = await World.up("t-host", 5095, "10.95.0.0/16");
@@ -58,6 +69,7 @@ async function main(): Promise<void> {
   const between = await world.opens(11, world.address(12), 22);
   const seen = await seenOutside(world, 11);
   const during = { between, seen, reached: reachedFromOutside(world.address(11)), ...snapshot() };
+  if (process.env["REMOVED_BY_HAND"]) await removeByHand(world);
   await world.down();
   console.log(JSON.stringify({ before, during, after: snapshot() }));
 }
