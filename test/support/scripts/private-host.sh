@@ -1,9 +1,9 @@
 #!/bin/bash
 # Runs a command on a host of its own, as far as networks, firewalls, /etc and /run go: private-host.sh DIRECTORY COMMAND...
-# Its interface "uplink" leads to a network namespace "outside" (198.51.100.1), and nothing else can be reached.
+# Everything that the command starts ends with it. Its interface "uplink" leads to a network namespace "outside" (198.51.100.1), and nothing else can be reached.
 set -euo pipefail
 if [ "${PRIVATE_HOST:-}" != yes ]; then
-  PRIVATE_HOST=yes exec unshare --net --mount --propagation private -- bash "$0" "$@"
+  PRIVATE_HOST=yes exec unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc -- bash "$0" "$@"
 fi
 directory=$1
 shift
@@ -27,4 +27,4 @@ ip route add default via 198.51.100.1
 ip -n outside address add 198.51.100.1/24 dev eth0
 ip -n outside link set eth0 up
 ip -n outside route add default via 198.51.100.2
-exec "$@"
+"$@" # not by exec: process 1 has to collect the processes that have ended
