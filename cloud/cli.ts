@@ -17,7 +17,8 @@ import {
   cloudUp,
   engineOf,
 } from ".";
-import { Faults, findMachine, listMachines } from "./machines";
+import { describeUnknown } from "./losses";
+import { Faults, findMachine, listMachines, unknownMachines } from "./machines";
 import { formatTable } from "../lib/table";
 import { exitOnBrokenPipe } from "../lib/broken-pipe";
 
@@ -129,7 +130,10 @@ async function status(ref: CloudRef): Promise<number> {
   const cloud = cloudOf(ref);
   const { endpoint, runs, settled, machines } = await cloudStatus(ref);
   console.log(`cloud ${cloud.name}: ${runs ? `EC2 API at ${endpoint}${settled ? "" : ", busy"}` : "down"}`);
-  if (machines.length === 0) return runs ? 0 : 1;
+  if (!runs) return 1;
+  const unknown = describeUnknown(await unknownMachines(cloud, await dockerOf(cloud)));
+  if (unknown !== undefined) console.log(unknown);
+  if (machines.length === 0) return 0;
   const rows = machines.map((machine) => [
     ...[machine.name, machine.stack ?? "-", machine.id, machine.type, machine.privateIp, machine.zone, machine.state],
     machine.container?.Status.toLowerCase() ?? "none",

@@ -1,7 +1,8 @@
 /** The local cloud as a library: start it, look at it, take it down. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { codeHash } from "./code";
 import { apiEndpoint, ec2ApiPid, startEc2Api, stopEc2Api } from "./ec2-api";
 import {
   type ContainerEngine,
@@ -12,15 +13,16 @@ import {
   findEngine,
   releaseEngine,
 } from "./container-engine";
+import { replaceFile } from "../lib/durable-file";
 import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { Cloud, CloudRef, cloudOf, lockFile } from "./names";
 import { belongings, findForeign, refuseCopy, refuseForeign } from "./owner";
 import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
-import { Machine, isSettled, listMachines } from "./machines";
+import { describeUnknown, takeLosses } from "./losses";
+import { Machine, isSettled, listMachines, unknownMachines } from "./machines";
 import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
-import { prepareHost } from "./host";
 import { removeFromEngine, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
@@ -43,6 +45,8 @@ export type CloudOptions = CloudRef & {
   readonly removeAbandoned?: boolean;
   /** Called with each line of progress. */
   readonly progress?: (line: string) => void;
+  /** Called with each line about something that the cloud has lost. By default, it goes to standard error. */
+  readonly warn?: (line: string) => void;
 };
 
 /** Starts whatever is not running yet: container engine, images, EC2 API, hypervisor. Safe to repeat. */
@@ -65,16 +69,18 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
   await refuseOthers(found, engine, options, say);
   const cloud = await takeOver(found, options);
   say(`container engine is running at ${engine.host}`);
-  await prepareHost();
+  const before = readSettings(cloud);
+  const code = codeHash();
+  if (before?.code !== code) await stopProcesses(cloud); // both can be replaced at any time
   const [images] = await Promise.all([
     ensureMachineImages(engine.docker),
     startEc2Api(cloud).then(() => say(`EC2 API is running at ${apiEndpoint(cloud)}`)),
   ]);
   say(`machine image ${images.machine} is ready`);
-  const before = readSettings(cloud);
   const settings: Settings = {
     cloud,
     engine: engine.host,
+    code,
     images,
     releasesDir: options.releasesDir ?? before?.releasesDir,
     registryDir: options.registryDir ?? before?.registryDir,
@@ -82,6 +88,8 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
   };
   await startHypervisor(cloud, settings);
   say("hypervisor is running");
+  const lost = [takeLosses(cloud), describeUnknown(await unknownMachines(cloud, engine.docker))];
+  for (const line of lost) if (line !== undefined) (options.warn ?? console.warn)(line);
 }
 
 /**
@@ -105,10 +113,7 @@ async function refuseOthers(
 /** Makes the cloud this directory's. If it was moved here, processes that still use the former path are ended. */
 async function takeOver(cloud: Cloud, options: CloudOptions): Promise<Cloud> {
   prepareStateDir(cloud.stateDir);
-  if (cloud.directories.length > 0 && cloud.directories.at(-1) !== cloud.stateDir) {
-    await stopDaemon(hypervisorOf(cloud));
-    await stopEc2Api(cloud);
-  }
+  if (cloud.directories.length > 0 && cloud.directories.at(-1) !== cloud.stateDir) await stopProcesses(cloud);
   recordIdentity(cloud.stateDir);
   return cloudOf(options);
 }
@@ -131,8 +136,7 @@ async function stop(cloud: Cloud, options: CloudOptions, say: (line: string) => 
   refuseCopy(cloud);
   const engine = await engineToEmpty(cloud, options);
   if (engine) await refuseOthers(cloud, engine, options, say);
-  await stopDaemon(hypervisorOf(cloud));
-  await stopEc2Api(cloud);
+  await stopProcesses(cloud);
   say("hypervisor and EC2 API stopped");
   if (engine) await removeFromEngine(engine.docker, () => belongings(cloud, engine.docker, "own"));
   if (engine || existsSync(cloud.stateDir)) await removeHostTraces(cloud);
@@ -185,10 +189,15 @@ function cloudRuns(cloud: Cloud): boolean {
   return ec2ApiPid(cloud) !== undefined && runningPid(hypervisorOf(cloud)) !== undefined;
 }
 
+async function stopProcesses(cloud: Cloud): Promise<void> {
+  await stopDaemon(hypervisorOf(cloud));
+  await stopEc2Api(cloud);
+}
+
 async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {
   // The hypervisor can be replaced at any time, so a change of settings is just a restart.
   if (JSON.stringify(settings) !== JSON.stringify(readSettings(cloud))) await stopDaemon(hypervisorOf(cloud));
-  writeFileSync(settingsFile(cloud.stateDir), JSON.stringify(settings, null, 2), { mode: 0o600 });
+  replaceFile(settingsFile(cloud.stateDir), JSON.stringify(settings, null, 2), { mode: 0o600 });
   // tsx is used as a loader because the tsx command starts a child process, which would outlive the recorded one.
   const loader = pathToFileURL(require.resolve("tsx")).href;
   startDaemon(hypervisorOf(cloud), process.execPath, [
@@ -198,9 +207,11 @@ async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> 
 
 /** The settings with which the hypervisor was last started. */
 function readSettings(cloud: Cloud): Settings | undefined {
-  return existsSync(settingsFile(cloud.stateDir))
-    ? (JSON.parse(readFileSync(settingsFile(cloud.stateDir), "utf8")) as Settings)
-    : undefined;
+  try {
+    return JSON.parse(readFileSync(settingsFile(cloud.stateDir), "utf8")) as Settings;
+  } catch {
+    return undefined; // never started, or damaged: then it starts with the settings of this command
+  }
 }
 
 /** The hypervisor's process. */

@@ -1,5 +1,5 @@
 /** The machines of a running cloud: how to list and find them, and the faults that can be inflicted on them. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   CreateSecurityGroupCommand,
@@ -46,6 +46,16 @@ export async function listMachines(cloud: Cloud, docker: Docker): Promise<Machin
   }));
 }
 
+/** Names of the containers of machines that the API does not know, because its state is older than they are. */
+export async function unknownMachines(cloud: Cloud, docker: Docker): Promise<string[]> {
+  const api = new Api(apiEndpoint(cloud));
+  const filters = { label: [`${LABEL.cloud}=${cloud.name}`, `${LABEL.kind}=machine`] };
+  const containers = await docker.listContainers({ all: true, filters }); // before the API, which learns of each first
+  const { instances } = await api.desired(await api.changes(0));
+  const known = new Set(instances.map(({ id }) => id));
+  return containers.filter(({ Labels }) => !known.has(Labels[LABEL.id]!)).map(({ Names }) => Names[0]!.slice(1));
+}
+
 /**
  * Finds the machine that a person means, by its name, the end of its name, its instance id or its private address.
  * @throws UserError unless exactly one machine matches.
@@ -70,10 +80,19 @@ export function findMachine(machines: readonly Machine[], wanted: string, stack:
 
 /** Whether the hypervisor has caught up with the API's current state. */
 export async function isSettled(cloud: Cloud): Promise<boolean> {
-  const file = join(cloud.stateDir, "hypervisor.json");
-  if (!existsSync(file)) return false;
-  const { generation, settled } = JSON.parse(readFileSync(file, "utf8")) as { generation: number; settled: boolean };
-  return settled && generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation;
+  const progress = readProgress(cloud);
+  return (
+    progress?.settled === true && progress.generation === (await new Api(apiEndpoint(cloud)).changes(0)).generation
+  );
+}
+
+/** How far the hypervisor has got; undefined if it has not said so, or if a power cut left less than that on disk. */
+function readProgress(cloud: Cloud): { generation: number; settled: boolean } | undefined {
+  try {
+    return JSON.parse(readFileSync(join(cloud.stateDir, "hypervisor.json"), "utf8")) as never;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Inflicts faults on machines, and ends them. */

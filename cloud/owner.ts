@@ -76,12 +76,12 @@ export function refuseForeign(cloud: Cloud, { things, seenAt }: Foreign): never 
   if (seenAt !== undefined)
     throw new UserError(
       `There is already a local cloud named "${cloud.name}", with its state in ${seenAt}.`,
-      "Take it down, or choose another name and port with LAB_CLOUD and LAB_CLOUD_PORT.",
+      "Take it down, or choose another name with LAB_CLOUD, and another port: for make, in the stack's awsEndpoint; for cloud/cli.ts, with LAB_CLOUD_PORT.",
     );
   const machines = things.containers.filter(({ Labels }) => Labels[LABEL.kind] === "machine").length;
   const counts = `${machines} machines, ${things.volumes.length} volumes and ${things.networks.length} networks`;
   throw new UserError(
     `There is already a local cloud named "${cloud.name}" (${counts}), and its state directory, ${directoriesOf(things).join(" or ")}, cannot be seen from here or has lost it.`,
-    "If nobody needs it, remove it with all its data by running the same command with ABANDONED=remove. If it is in use, as from another container, choose another name and port with LAB_CLOUD and LAB_CLOUD_PORT.",
+    "If nobody needs it, remove it with all its data by running the same command with ABANDONED=remove. If it is in use, as from another container, choose another name with LAB_CLOUD, and another port: for make, in the stack's awsEndpoint; for cloud/cli.ts, with LAB_CLOUD_PORT.",
   );
 }

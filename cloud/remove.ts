@@ -1,9 +1,9 @@
 /** Removes what a cloud has left in the container engine and on the host. */
-import { readFileSync, writeFileSync } from "node:fs";
 import type Docker from "dockerode";
-import { renderHostsFile } from "./hypervisor/dns";
-import { HOSTS } from "./hypervisor/hypervisor";
+import { removeForwarding } from "./hypervisor/forwarding";
+import { updateHostsFile } from "./hypervisor/hosts-file";
 import { ignoreMissing } from "./hypervisor/instances";
+import { removeRules } from "./hypervisor/routes";
 import { hostTable, removeVpc } from "./hypervisor/vpc";
 import { Cloud } from "./names";
 import { Belongings } from "./owner";
@@ -29,10 +29,10 @@ export async function removeFromEngine(docker: Docker, list: () => Promise<Belon
   if (!gone) throw new Error(`The container engine failed to remove everything: ${String(reason)}`);
 }
 
-/** Removes what is left on the host itself: firewall rules and host names. */
+/** Removes what is left on the host itself: firewall rules, routing rules and host names. */
 export async function removeHostTraces(cloud: Cloud): Promise<void> {
   await tryRun("nft", ["delete", "table", "inet", hostTable(cloud)]);
-  const hosts = readFileSync(HOSTS, "utf8");
-  const rest = renderHostsFile(hosts, cloud.name, []);
-  if (rest !== hosts) writeFileSync(HOSTS, rest);
+  await removeForwarding(cloud);
+  await removeRules(cloud);
+  await updateHostsFile(cloud.name, []);
 }

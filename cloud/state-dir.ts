@@ -1,7 +1,8 @@
 /** What a cloud's state directory says about the cloud: who it is, where it has been, and how it was last started. */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { replaceFile } from "../lib/durable-file";
 
 /** Tells a cloud from another one of the same name. It moves with the state directory. */
 export interface Identity {
@@ -18,7 +19,7 @@ const identityFile = (stateDir: string): string => join(stateDir, "identity.json
 
 /** The parts of the settings that a state directory is judged by. */
 interface Recorded {
-  readonly cloud: { readonly port: number; readonly stateDir: string };
+  readonly cloud: { readonly port: number; readonly stateDir: string } & Partial<Identity>;
 }
 
 /** The EC2 API's port when the cloud was last started. */
@@ -30,7 +31,9 @@ export function readIdentity(stateDir: string): Identity | undefined {
   const identity = readJson<Identity>(identityFile(stateDir));
   if (identity) return identity;
   const settings = readJson<Recorded>(settingsFile(stateDir));
-  return settings && { id: "", directories: [settings.cloud.stateDir] };
+  if (!settings) return undefined;
+  const { id = "", directories = [settings.cloud.stateDir] } = settings.cloud; // older clouds have neither
+  return { id, directories };
 }
 
 /** Gives the cloud an id if it has none, and records that its state is in this directory now. */
@@ -39,8 +42,7 @@ export function recordIdentity(stateDir: string): void {
   if (id && directories.at(-1) === stateDir) return;
   const known = directories.at(-1) === stateDir ? directories : [...directories, stateDir];
   const identity: Identity = { id: id || randomBytes(8).toString("hex"), directories: known };
-  writeFileSync(`${identityFile(stateDir)}.new`, JSON.stringify(identity), { mode: 0o600 });
-  renameSync(`${identityFile(stateDir)}.new`, identityFile(stateDir));
+  replaceFile(identityFile(stateDir), JSON.stringify(identity), { mode: 0o600 });
 }
 
 /**

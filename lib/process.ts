@@ -1,9 +1,10 @@
 /** Background processes that outlive the command that starts them. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bootId } from "./boot-id";
+import { replaceFile } from "./durable-file";
 
 /** The record of a background process; its start time distinguishes it from a later process with the same id. */
 interface Recorded {
@@ -56,8 +57,12 @@ export function startDaemon(
   child.unref();
   if (child.pid === undefined) throw new Error(`cannot start ${command}`);
   const recorded: Recorded = { pid: child.pid, startTime: startTime(child.pid) ?? "", bootId: bootId() };
-  writeFileSync(`${recordFile(daemon)}.new`, JSON.stringify(recorded), { mode: 0o600 });
-  renameSync(`${recordFile(daemon)}.new`, recordFile(daemon));
+  try {
+    replaceFile(recordFile(daemon), JSON.stringify(recorded), { mode: 0o600 });
+  } catch (error) {
+    child.kill("SIGKILL"); // without a record, nobody would ever stop it
+    throw error;
+  }
   return child.pid;
 }
 

@@ -2,15 +2,16 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { execa } from "execa";
-import { cloudDown, cloudUp } from "../cloud";
+import { cloudDown } from "../cloud";
 import { labImages } from "../labs/images";
 import { UserError } from "../lib/errors";
-import type { FileLock } from "../lib/file-lock";
 import { quote } from "../lib/quote";
 import { writeTranscript } from "./by-hand";
+import { destroyStack, openToDestroy } from "./down";
 import { apply, shield } from "./environment";
-import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
-import { cloudsDir, labDir, root } from "./places";
+import { cloudRef, startCloud } from "./local-cloud";
+import { stackFiles, writeStackFiles } from "./outputs";
+import { labDir, root } from "./places";
 import { checkCredentials, preflight } from "./preflight";
 import { Pulumi } from "./pulumi";
 import { recover, takeOver } from "./recover";
@@ -19,7 +20,7 @@ import type { Overrides } from "./stack-file";
 import { checkStatus } from "./status";
 import { printNextCommands, printProofs, proofsSince } from "./summary";
 import { inTurn, stacksAtWork } from "./turn";
-import { ensureImagesFor, ensureKubectl, ensureReleasesFor, ensureToolchain } from "./toolchain";
+import { ensureImagesFor, ensureKubectl, ensureToolchain } from "./toolchain";
 
 /** Seconds that a cluster has to become healthy after an update: a machine that was started boots for that long. */
 const healthPatience = 90;
@@ -38,7 +39,7 @@ async function update(name: string, overrides: Overrides, args: readonly string[
   await recover(pulumi, { start: true });
   await pulumi.up(args);
   const outputs = await pulumi.outputs();
-  await writeStackFiles(stack.dir, outputs);
+  writeStackFiles(stack.dir, outputs);
   await ensureKubectl(stack);
   printProofs(proofsSince(new Date(start), await pulumi.state(), outputs.proofs));
   await checkStatus(stack, outputs, healthPatience);
@@ -68,44 +69,7 @@ export function refresh(name: string): Promise<void> {
 
 /** `make down`: destroys everything that belongs to the stack. The local cloud stops with its last stack. */
 export function down(name: string): Promise<void> {
-  return inTurn("down", name, (turn) => destroy(name, turn));
-}
-
-async function destroy(name: string, turn: FileLock): Promise<void> {
-  const stack = open(name);
-  const pulumi = await pulumiOf(stack);
-  await takeOver(pulumi);
-  if (await pulumi.exists()) {
-    await makeReady(pulumi);
-    await recover(pulumi, { start: false });
-    await pulumi.destroy();
-  } else {
-    console.log(`Stack ${name} does not exist, so there is nothing to destroy.`);
-  }
-  await removeStackFiles(stack.dir);
-  if (stack.isLocal) await cloudDown({ name: cloudName(), stateRoot: cloudsDir }, () => leavesCloudTo(pulumi, turn));
-}
-
-/**
- * Whether other stacks are on the cloud, or are about to be. Asked while the cloud cannot be started, so a command that is
- * not counted here starts it again. The turn ends with the answer, so that the last of two commands does not count the first.
- */
-async function leavesCloudTo(pulumi: Pulumi, turn: FileLock): Promise<boolean> {
-  const { name: own, port } = pulumi.stack;
-  const present = (await pulumi.siblings()).filter(({ resources }) => resources > 0).map(({ name }) => name);
-  const others = [...new Set([...present, ...stacksAtWork()])].filter((name) => name !== own);
-  const isUsed = others.some((name) => mayUsePort(name, port));
-  if (isUsed) await turn.release();
-  return isUsed;
-}
-
-/** A stack whose file cannot be read may use any cloud. */
-function mayUsePort(stack: string, port: number | undefined): boolean {
-  try {
-    return openStack(stack).port === port;
-  } catch {
-    return true;
-  }
+  return inTurn("down", name, (turn) => destroyStack(shielded(openToDestroy(name)), turn));
 }
 
 /** `make status`: how the machines and what runs on them are now. */
@@ -113,7 +77,7 @@ export async function status(name: string): Promise<void> {
   const stack = open(name);
   const pulumi = await pulumiOf(stack);
   const outputs = await pulumi.outputs();
-  await writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
+  writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
   await checkStatus(stack, outputs);
 }
 
@@ -135,7 +99,7 @@ export async function env(name: string): Promise<void> {
 export async function clean(): Promise<void> {
   const names = existsSync(labDir) ? readdirSync(labDir) : [];
   for (const name of names) if (existsSync(join(labDir, name, `Pulumi.${name}.yaml`))) await down(name);
-  const isDown = await cloudDown({ name: cloudName(), stateRoot: cloudsDir }, async () => stacksAtWork().length > 0);
+  const isDown = await cloudDown(cloudRef(), async () => stacksAtWork().length > 0);
   if (!isDown)
     throw new UserError(`A command is working on stack ${stacksAtWork().join(", ")}.`, "Wait until it ends.");
 }
@@ -160,14 +124,12 @@ export async function byHand(name: string): Promise<void> {
 }
 
 /** Opens the stack of a command, and keeps from it what the shell is set up for otherwise. */
-function open(name: string, overrides: Overrides = {}): Stack {
-  const stack = openStack(name, overrides);
+const open = (name: string, overrides: Overrides = {}): Stack => shielded(openStack(name, overrides));
+
+function shielded(stack: Stack): Stack {
   apply(shield(stack, process.env));
   return stack;
 }
-
-/** Name of the local cloud that a run uses. The tests use separate clouds. */
-const cloudName = (): string => process.env["LAB_CLOUD"] ?? "lab";
 
 const pulumiOf = async (stack: Stack): Promise<Pulumi> => new Pulumi(stack, await ensureToolchain(stack));
 
@@ -177,13 +139,6 @@ async function makeReady(pulumi: Pulumi): Promise<void> {
   else await checkCredentials(pulumi.stack);
   await takeOver(pulumi);
   await pulumi.prepare();
-}
-
-/** Starts whatever part of the stack's local cloud is not running. */
-async function startCloud(stack: Stack): Promise<void> {
-  const { releasesDir, registryDir } = await ensureReleasesFor(stack);
-  const preload = process.env["PRELOAD"] === "1";
-  await cloudUp({ name: cloudName(), port: stack.port, stateRoot: cloudsDir, releasesDir, registryDir, preload });
 }
 
 async function ensureLabImages(name: string): Promise<void> {

@@ -36,12 +36,12 @@ export const stackFiles = {
 };
 
 /** @param dir the stack's folder; created with mode 0700 if it is missing. */
-export async function writeStackFiles(dir: string, outputs: StackOutputs): Promise<void> {
+export function writeStackFiles(dir: string, outputs: StackOutputs): void {
   const { kubeconfig, sshConfig, sshKey, knownHosts } = stackFiles;
-  await writePrivateFile(join(dir, kubeconfig), outputs.kubeconfig);
-  if (outputs.sshPrivateKey) await writePrivateFile(join(dir, sshKey), outputs.sshPrivateKey);
-  await writePrivateFile(join(dir, knownHosts), outputs.sshKnownHosts);
-  await writePrivateFile(join(dir, sshConfig), withAbsolutePaths(outputs.sshConfig, dir));
+  writePrivateFile(join(dir, kubeconfig), outputs.kubeconfig);
+  if (outputs.sshPrivateKey) writePrivateFile(join(dir, sshKey), outputs.sshPrivateKey);
+  writePrivateFile(join(dir, knownHosts), outputs.sshKnownHosts);
+  writePrivateFile(join(dir, sshConfig), withAbsolutePaths(outputs.sshConfig, dir));
 }
 
 /** The SSH configuration with absolute paths, so that it works from any folder; its own paths are relative to `dir`. */

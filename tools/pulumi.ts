@@ -1,10 +1,11 @@
 /** Pulumi's command line for one stack, with the same commands that a user would type. */
 import { randomBytes } from "node:crypto";
-import { existsSync, linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { stringify } from "yaml";
+import { createFile } from "../lib/durable-file";
 import { UserError } from "../lib/errors";
 import type { StackOutputs } from "./outputs";
 import { passphraseFile, project, root, stateDir } from "./places";
@@ -63,7 +64,7 @@ export class Pulumi {
   /** Writes this run's configuration, and creates the stack if it does not exist yet. */
   async prepare(): Promise<void> {
     const { name, effective, isLocal } = this.stack;
-    if (isLocal) await writePrivateFile(effectiveFile(name), stringify(effective));
+    if (isLocal) writePrivateFile(effectiveFile(name), stringify(effective));
     if (!(await this.exists())) await this.init();
   }
 
@@ -83,6 +84,11 @@ export class Pulumi {
   async destroy(): Promise<void> {
     await this.run(["destroy", "--yes", "--skip-preview", "--suppress-outputs"]);
     await this.run(["stack", "rm", "--yes", "--preserve-config"], { quiet: true });
+  }
+
+  /** Removes the stack although it still has resources, which no longer exist; its configuration stays. */
+  async forget(): Promise<void> {
+    await this.run(["stack", "rm", "--yes", "--force", "--preserve-config"], { quiet: true });
   }
 
   /** Releases the lock of a command that is no longer running. */
@@ -144,7 +150,7 @@ export class Pulumi {
       await this.run(args, { quiet: true, stackFlag: false });
       return;
     }
-    if (this.stack.hasUnusedSalt) await removeSalt(committedFile(this.stack.name));
+    if (this.stack.hasUnusedSalt) removeSalt(committedFile(this.stack.name));
     const cwd = mkdtempSync(join(tmpdir(), "kfs-stack-"));
     try {
       writeFileSync(join(cwd, "Pulumi.yaml"), stringify({ name: project, runtime: "nodejs" }));
@@ -189,24 +195,12 @@ export class Pulumi {
 /** The environment of Pulumi's file backend in this checkout. Its passphrase is created on first use. */
 function localBackend(): Record<string, string> {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  if (!existsSync(passphraseFile)) createPassphrase();
+  // of two commands that do so at the same time, the first one's is kept
+  if (!existsSync(passphraseFile)) createFile(passphraseFile, randomBytes(24).toString("base64url"));
   return {
     PULUMI_BACKEND_URL: `file://${stateDir}`,
     PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile,
     // the state contains every step's text twice, as input and as output; compressed, it is a tenth of the size
     PULUMI_SELF_MANAGED_STATE_GZIP: "true",
   };
-}
-
-/** Creates the passphrase, complete or not at all. If two commands do so at a time, the first one's is kept. */
-function createPassphrase(): void {
-  const partial = `${passphraseFile}.${process.pid}`;
-  writeFileSync(partial, randomBytes(24).toString("base64url"), { mode: 0o600 });
-  try {
-    linkSync(partial, passphraseFile);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(partial);
-  }
 }

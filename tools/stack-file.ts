@@ -1,8 +1,8 @@
 /** The YAML files of a stack: how they are read, and how the values of a run are put on top of the committed ones. */
 import { readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { replaceFile } from "../lib/durable-file";
 import { UserError } from "../lib/errors";
 import { project, root, stackDir } from "./places";
 
@@ -68,6 +68,6 @@ export function mergeStackFile(committed: StackFile, earlier: StackFile | undefi
 export const hasUnusedSalt = (file: StackFile): boolean => file.encryptionsalt !== undefined && !hasSecrets(file);
 
 /** Removes the salt from a stack's file. Reads the file again, because its owner may have edited it in the meantime. */
-export async function removeSalt(path: string): Promise<void> {
-  await writeFile(path, (await readFile(path, "utf8")).replace(/^encryptionsalt: .*\n?/m, ""));
+export function removeSalt(path: string): void {
+  replaceFile(path, readFileSync(path, "utf8").replace(/^encryptionsalt: .*\n?/m, ""));
 }

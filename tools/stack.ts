@@ -2,11 +2,13 @@
  * A stack as its files describe it. A command opens its stack once and passes it on, so that every part of a run sees the
  * same configuration: the committed file with this run's values (STAGE, --values) on top.
  */
+import { globSync } from "node:fs";
+import { join } from "node:path";
 import { type Config, formatFaults, parseConfig, type RawConfig } from "../cluster/config";
 import { completeConfig } from "../cluster/config/complete";
 import { UserError } from "../lib/errors";
 import { readSshKey } from "../lib/ssh-key";
-import { stackDir } from "./places";
+import { project, stackDir, stateDir } from "./places";
 import { readProjectFile } from "./project-file";
 import {
   committedFile,
@@ -104,6 +106,34 @@ export class Stack {
   /** Whether the stack runs on the local cloud. */
   get isLocal(): boolean {
     return this.port !== undefined;
+  }
+}
+
+/**
+ * Opens a stack as it was last built, to destroy it. For a local stack, its committed file does not matter, which may be
+ * invalid, another's, or gone by now.
+ * @param port of the local cloud, in case that nothing else of a stack is left than its resources.
+ * @throws UserError if there is no such stack here, and no valid file that describes it.
+ */
+export function openBuiltStack(name: string, port: () => number): Stack {
+  if (!isInLocalState(name)) return openStack(name);
+  const lastResort = { config: { [`${project}:awsEndpoint`]: `http://127.0.0.1:${port()}` } };
+  const [earlier, committed] = [effectiveFile(name), committedFile(name)].map(readIfValid);
+  for (const file of [earlier, committed, lastResort]) {
+    const stack = file && new Stack(name, { committed: file, earlier });
+    if (stack && URL.canParse(stack.awsEndpoint ?? "") && stack.isLocal) return stack;
+  }
+  return openStack(name);
+}
+
+const isInLocalState = (name: string): boolean =>
+  globSync(join(stateDir, ".pulumi", "stacks", "**", `${name}.json{,.gz}`)).length > 0;
+
+function readIfValid(path: string): StackFile | undefined {
+  try {
+    return readStackFile(path);
+  } catch {
+    return undefined;
   }
 }
 

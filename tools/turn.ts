@@ -21,7 +21,12 @@ export async function inTurn<T>(command: string, stack: string, task: (turn: Fil
   );
   try {
     const since = new Date().toTimeString().slice(0, 8);
-    writeFileSync(file, JSON.stringify({ pid: process.pid, command, since } satisfies Holder), { mode: 0o600 });
+    try {
+      writeFileSync(file, JSON.stringify({ pid: process.pid, command, since } satisfies Holder), { mode: 0o600 });
+    } catch (error) {
+      // it is only for whoever waits, and `make down` is how to free a full disk
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    }
     return await task(turn);
   } finally {
     await turn.release();

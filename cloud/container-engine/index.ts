@@ -5,14 +5,16 @@
  * the host and stopped when the last of them is taken down.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { Agent } from "node:http";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { replaceFile } from "../../lib/durable-file";
 import { UserError } from "../../lib/errors";
 import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
 import { withFileLock } from "../../lib/file-lock";
 import { aptInstall, run, tryRun } from "../../lib/run";
+import { prepareHost, restoreHost, routeForMachines } from "../host";
 import { brand } from "../names";
 
 const HOME = `/var/lib/${brand.name}/engine`;
@@ -21,9 +23,6 @@ const SOCKET = `${RUN}/engine.sock`;
 const DAEMON: Daemon = { name: "dockerd", directory: HOME };
 /** One file per cloud that uses the engine, containing the path of the cloud's state directory. */
 const USERS = `${HOME}/clouds`;
-/** The original value of net.ipv4.ip_forward, which dockerd turns on, to be restored when the engine is stopped. */
-const FORWARDING_BEFORE = `${HOME}/ip-forward.before`;
-const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
 
 /** A running engine. */
 export interface ContainerEngine {
@@ -34,6 +33,8 @@ export interface ContainerEngine {
 
 /** Address of the private engine. */
 export const OWN = `unix://${SOCKET}`;
+/** Address of the system's engine. */
+const SYSTEM = "unix:///var/run/docker.sock";
 const pathOf = (host: string): string => host.slice("unix://".length);
 
 /** A client of the engine at an address. */
@@ -64,7 +65,7 @@ export interface EngineOfCloud {
  */
 export async function findEngine({ known, holds }: EngineOfCloud): Promise<ContainerEngine | undefined> {
   if (known !== undefined) return engineAt(known);
-  const hosts = new Set([process.env["DOCKER_HOST"] ?? OWN, "unix:///var/run/docker.sock", OWN]);
+  const hosts = new Set([process.env["DOCKER_HOST"] ?? OWN, SYSTEM, OWN]);
   const running = (await Promise.all([...hosts].map(engineAt))).filter((engine) => engine !== undefined);
   for (const engine of running) if (await holds(engine.docker)) return engine;
   return running[0];
@@ -84,8 +85,8 @@ export async function ensureEngineRuns(stateDir: string, cloud: EngineOfCloud): 
     );
   }
   return withEngineLock(async () => {
-    mkdirSync(USERS, { recursive: true });
-    writeFileSync(userFile(stateDir), stateDir);
+    replaceFile(userFile(stateDir), stateDir);
+    await prepareHost();
     const found = await findEngine(cloud);
     if (found) return refuseRootless(found);
     if (cloud.known !== undefined && cloud.known !== OWN) throw engineIsDown(cloud.known);
@@ -113,12 +114,13 @@ async function refuseRootless(engine: ContainerEngine): Promise<ContainerEngine>
 }
 
 async function startOwn(): Promise<ContainerEngine> {
-  const previous = readFileSync(FORWARDING, "utf8");
-  if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, previous);
+  await routeForMachines();
   mkdirSync(RUN, { recursive: true, mode: 0o755 });
   startDaemon(DAEMON, "dockerd", [
     ...["--data-root", `${HOME}/data`, "--exec-root", `${RUN}/engine`, "--pidfile", `${RUN}/engine.pid`],
     ...["--host", OWN, "--log-level", "warn"],
+    // The hypervisor does what is necessary, so that the host's firewall and settings are nobody else's business.
+    ...["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"],
   ]);
   const docker = connectTo(OWN);
   if (!(await waitFor(() => responds(docker), 60_000))) {
@@ -131,57 +133,34 @@ async function startOwn(): Promise<ContainerEngine> {
 }
 
 /**
- * Releases the engine for a cloud, given every path of its state directory. The private engine is stopped with its last cloud, unless somebody else still has
- * containers in it; its images and caches are kept.
+ * Releases the engine for a cloud, given every path of its state directory. The private engine is stopped with its last
+ * cloud, unless somebody else still has containers in it; its images and caches are kept. What clouds have changed on the host is put back with the last of all.
  * @returns whether the engine was stopped.
  */
 export async function releaseEngine(stateDirs: readonly string[]): Promise<boolean> {
   return withEngineLock(async () => {
     for (const stateDir of stateDirs) rmSync(userFile(stateDir), { force: true });
     const users = existsSync(USERS) ? readdirSync(USERS).map((file) => readFileSync(join(USERS, file), "utf8")) : [];
-    if (users.some((directory) => existsSync(directory)) || runningPid(DAEMON) === undefined) return false;
-    const docker = connectTo(OWN);
-    if ((await docker.listContainers({ all: true })).length > 0) return false;
+    if (users.some((directory) => existsSync(directory))) return false;
+    const own = await engineAt(OWN);
+    if (!own && runningPid(DAEMON) !== undefined) return false; // it does not respond, and may have containers
+    if (own && (await own.docker.listContainers({ all: true })).length > 0) return false;
     await stopDaemon(DAEMON, 30_000);
-    await tidyNetwork();
-    await unmountBelow(RUN);
+    await restoreHost({ forwards: (await engineAt(SYSTEM)) !== undefined });
+    await unmountLeftovers();
     rmSync(USERS, { recursive: true, force: true });
     rmSync(RUN, { recursive: true, force: true });
-    return true;
+    return own !== undefined;
   });
 }
 
-/** Unmounts everything below a directory: an engine that stops leaves its network namespace mounted. */
-async function unmountBelow(directory: string): Promise<void> {
+/** Unmounts what an engine that stops leaves mounted: its network namespace, and its data on itself. */
+async function unmountLeftovers(): Promise<void> {
   const points = readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "");
-  for (const point of points.filter((path) => path.startsWith(`${directory}/`)).reverse()) await run("umount", [point]);
-}
-
-/** Undoes what a stopped engine leaves behind in the host's network: its bridge, its firewall chains, IP forwarding. */
-async function tidyNetwork(): Promise<void> {
-  await tryRun("ip", ["link", "delete", "docker0"]);
-  const rules = await tryRun("iptables-save", []);
-  if (rules.exitCode === 0) {
-    const rest = withoutEngineRules(rules.stdout);
-    await tryRun("iptables-restore", [], { input: rest });
-    if (!rest.includes("\n-A "))
-      for (const table of ["nat", "filter"]) await tryRun("nft", ["delete", "table", "ip", table]);
-  }
-  if (existsSync(FORWARDING_BEFORE)) {
-    writeFileSync(FORWARDING, readFileSync(FORWARDING_BEFORE, "utf8"));
-    rmSync(FORWARDING_BEFORE);
-  }
-}
-
-/** The output of iptables-save without the engine's chains and rules, and with the FORWARD policy back at ACCEPT. */
-export function withoutEngineRules(saved: string): string {
-  return saved
-    .split("\n")
-    .filter((line) => !/DOCKER|docker0/.test(line))
-    .map((line) => line.replace(/^:FORWARD DROP/, ":FORWARD ACCEPT"))
-    .join("\n");
+  const own = points.filter((path) => path.startsWith(`${RUN}/`) || path === `${HOME}/data`);
+  for (const point of own.reverse()) await run("umount", [point]);
 }
 
 /** Ensures that only one process on the host starts or stops the engine at a time. */

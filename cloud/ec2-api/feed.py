@@ -13,6 +13,7 @@ POST /hypervisor/stopped          {"id": "i-0abc…", "boot": 1764000000.1}
 import json
 import os
 import threading
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from moto.backends import get_backend
@@ -25,8 +26,9 @@ WAIT_SECONDS = 5
 class Feed:
     """The WSGI application for /hypervisor/."""
 
-    def __init__(self, lock: threading.Lock) -> None:
+    def __init__(self, lock: threading.Lock, save: Callable[[str], None]) -> None:
         self.condition = threading.Condition(lock)
+        self.save = save
         self.generation = 1
 
     def changed(self) -> None:
@@ -63,7 +65,7 @@ class Feed:
                 "regions": [
                     region
                     for region, backend in ec2_backends()
-                    if any(not vpc.is_default for vpc in backend.vpcs.values())
+                    if backend.reservations or any(not vpc.is_default for vpc in backend.vpcs.values())
                 ],
                 "boots": {instance.id: instance.booted_at for instance in instances() if hasattr(instance, "booted_at")},
                 "addresses": {
@@ -82,7 +84,7 @@ class Feed:
                     continue
                 if getattr(instance, "booted_at", 0) < boot + 0.001:  # the hypervisor's times have milliseconds
                     instance.stop()
-                    self.save()
+                    self.save("StopInstances")
                     self.changed()
                     return True
             return False

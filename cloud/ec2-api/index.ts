@@ -20,10 +20,13 @@ export function apiEndpoint(cloud: Cloud): string {
 /** Starts the API process unless it is already running, and waits until it accepts connections. */
 export async function startEc2Api(cloud: Cloud): Promise<void> {
   if (runningPid(daemonOf(cloud)) !== undefined && (await portIsTaken(cloud.port))) return;
-  if (runningPid(daemonOf(cloud)) === undefined && (await portIsTaken(cloud.port))) {
+  // A process that was killed keeps its port for a moment after it counts as gone.
+  const portIsFree = async (): Promise<boolean> => !(await portIsTaken(cloud.port));
+  if (runningPid(daemonOf(cloud)) === undefined && !(await waitFor(portIsFree, 3_000))) {
     throw new UserError(
       `Port ${cloud.port} on 127.0.0.1, which the EC2 API of the local cloud "${cloud.name}" needs, is in use.`,
-      "Stop the process that listens there, or choose another port with LAB_CLOUD_PORT.",
+      "Stop the process that listens there, or choose another port: for make, in the stack's awsEndpoint " +
+        "(pulumi config set awsEndpoint http://127.0.0.1:PORT --stack STACK); for cloud/cli.ts, with LAB_CLOUD_PORT.",
     );
   }
   const packages = await ensureMoto();
@@ -40,7 +43,7 @@ export async function startEc2Api(cloud: Cloud): Promise<void> {
     return portIsTaken(cloud.port);
   }, 30_000);
   if (!inTime || runningPid(daemonOf(cloud)) === undefined) {
-    throw new Error(
+    throw new UserError(
       `The EC2 API did not start on ${apiEndpoint(cloud)}. ${logFile(daemonOf(cloud))} ends with:\n` +
         logTail(daemonOf(cloud)),
     );

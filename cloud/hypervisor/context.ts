@@ -15,6 +15,8 @@ export interface Context {
   readonly releasesDir: string | undefined;
   /** Directory of container images served at /v2/ of the same port, or undefined if there is none. */
   readonly registryDir: string | undefined;
+  /** Whether the engine is the private one, which leaves the host's firewall alone. */
+  readonly ownEngine: boolean;
   /** Whether `releasesDir` is also mounted on machines, at /opt/releases. */
   readonly preload: boolean;
   /** Knows when the engine started: machines that ended before then went down with the engine or the host. */

@@ -1,6 +1,5 @@
-/** Name resolution: the resolver of each VPC, and the cloud's block in the host's /etc/hosts. */
+/** Name resolution: the resolver of each VPC, and the names that it knows. */
 import { readFileSync } from "node:fs";
-import { brand } from "../names";
 import { Appliance } from "./appliance";
 import { privateDomain, resolverOf } from "./addresses";
 import { Vpc } from "./model";
@@ -59,19 +58,6 @@ export function upstreamResolvers(): string[] {
 export function parseResolvers(text: string): string[] {
   const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address]) => address!);
   return servers.filter((address) => /^\d+(\.\d+){3}$/.test(address) && !address.startsWith("127."));
-}
-
-const BEGIN = (cloud: string): string => `# BEGIN ${brand.name} ${cloud}`;
-const END = (cloud: string): string => `# END ${brand.name} ${cloud}`;
-
-/** Replaces the cloud's marked block in the text of /etc/hosts. Without names, the block is removed. */
-export function renderHostsFile(text: string, cloud: string, names: readonly Name[]): string {
-  const lines = text.split("\n");
-  const begin = lines.indexOf(BEGIN(cloud));
-  const end = lines.indexOf(END(cloud));
-  if (begin !== -1 && end > begin) lines.splice(begin, end - begin + 1);
-  const rest = lines.join("\n").replace(/\n*$/, "\n");
-  return names.length === 0 ? rest : `${rest}${BEGIN(cloud)}\n${renderNames(names)}${END(cloud)}\n`;
 }
 
 function readText(file: string): string {

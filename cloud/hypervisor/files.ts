@@ -1,4 +1,7 @@
-/** Atomic file updates. */
+/**
+ * Atomic updates of files that can be derived from the API's state. They are not synced to disk: whatever a power cut leaves
+ * of them differs from what the next hypervisor wants, which therefore writes them again.
+ */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 

@@ -1,5 +1,4 @@
 /** The hypervisor: a control loop that makes containers, networks and firewall rules match the API's state. */
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
@@ -10,9 +9,10 @@ import { Appliances } from "./appliance";
 import { BalancerHealth, Balancers } from "./balancers";
 import { Context, log, statusCode } from "./context";
 import { Changes, Desired, Health, Vpc } from "./model";
-import { Name, renderHostsFile, renderNames, resolver, upstreamResolvers } from "./dns";
+import { renderNames, resolver, upstreamResolvers } from "./dns";
 import { writeIfChanged } from "./files";
 import { gateway, renderGateway } from "./gateway";
+import { updateHostsFile } from "./hosts-file";
 import { Instances, loadRuleset } from "./instances";
 import { balancerNode, balancerHolder, balancerNames, balancerNodeId } from "./load-balancer";
 import { Holder, allMembers, renderRuleset } from "./security-groups";
@@ -20,9 +20,6 @@ import { Vpcs } from "./vpc";
 
 /** How often to check, in milliseconds, for changes that are not announced, such as a container that died. */
 const CHECK_EVERY = 1_000;
-
-/** The host's table of names. */
-export const HOSTS = "/etc/hosts";
 
 /** Reconciles the host with the API's state, level-triggered: what it does depends on what exists, not on history. */
 export class Hypervisor {
@@ -138,7 +135,7 @@ export class Hypervisor {
     const names = balancerNames(desired.balancers, health.nodes);
     for (const vpc of desired.vpcs)
       writeIfChanged(join(directory(vpc, "resolver"), "hosts", "names"), renderNames(names));
-    this.hostNames(names);
+    await updateHostsFile(cloud.name, names); // on the host as well, because clients run there
     const wanted = [
       ...desired.vpcs.map((vpc) => resolver(vpc, directory(vpc, "resolver"), upstream)),
       ...desired.vpcs.map((vpc) => gateway(vpc, directory(vpc, "gateway"), releasesDir, registryDir)),
@@ -150,13 +147,6 @@ export class Hypervisor {
     ];
     await this.appliances.reconcile(wanted, present);
     return health;
-  }
-
-  /** Makes the names of load balancers resolve on the host as well, because clients run there. */
-  private hostNames(names: readonly Name[]): void {
-    const text = readFileSync(HOSTS, "utf8");
-    const wanted = renderHostsFile(text, this.context.cloud.name, names);
-    if (wanted !== text) writeFileSync(HOSTS, wanted); // not replaced by renaming, as the file may be a mount
   }
 
   private async reportHealth(health: Health): Promise<void> {

@@ -14,7 +14,8 @@ const EXIT_REBOOT = 129;
 const EXIT_POWEROFF = 130;
 
 /** What to do about one instance, given the API's state and its container's. */
-export type Action = "create" | "recreate" | "start" | "restart" | "stop" | "report-stopped" | "remove" | "nothing";
+export type Action =
+  "create" | "recreate" | "start" | "restart" | "stop" | "report-stopped" | "set-aside" | "remove" | "nothing";
 
 /** The state of a machine's container, as reported by the engine. */
 export interface ContainerState {
@@ -28,13 +29,18 @@ export interface ContainerState {
  * Decides what to do. A machine that has died is not revived: as on AWS, it stays down while the API says "running",
  * until someone reboots it or stops and starts it. A machine that went down with the engine or the host is started
  * again.
+ *
+ * The API remembers terminated instances, so it does not know a machine only if its state is older than the machine: it
+ * was damaged, or restored. Such a machine is shut down, because nothing protects it any more and its address is free to
+ * the API, but what it has on its disk is kept until the cloud is taken down.
  */
 export function decide(
   wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
   machine: ContainerState | undefined,
   engine: EngineStart,
 ): Action {
-  if (!wanted || wanted.state === "terminated") return machine ? "remove" : "nothing";
+  if (!wanted) return machine?.status === "running" ? "set-aside" : "nothing";
+  if (wanted.state === "terminated") return machine ? "remove" : "nothing";
   if (wanted.state === "stopped") return machine?.status === "running" ? "stop" : "nothing";
   if (!machine) return "create";
   if (machine.status === "created") return "recreate"; // a hypervisor died after creating and before starting it
@@ -131,7 +137,10 @@ export class Instances {
       await this.context.api.stopped(instance!);
       await sleep(500); // time to read the new state; a second report would change nothing
     } else if (action === "stop") await this.stop(containerId!);
-    else if (!vpc)
+    else if (action === "set-aside") {
+      log(`the EC2 API does not know the machine of ${id}: it is shut down, and its disk is kept`);
+      await this.stop(containerId!);
+    } else if (!vpc)
       return; // an instance in the default VPC, which has no network
     else {
       if (action === "recreate") await this.remove(id, containerId!);

@@ -1,6 +1,7 @@
 /** The routing table of each VPC on the host. */
 import { createHash } from "node:crypto";
 import { run } from "../../lib/run";
+import { Cloud, bridgePrefix } from "../names";
 import { Route } from "./model";
 
 /** Priority of the rules that select a VPC's routing table; the main table's is 32766, and lower numbers come first. */
@@ -50,6 +51,14 @@ export async function removeRoutes(vpcId: string): Promise<void> {
   for (const rule of rules.filter((rule) => rule.table === table)) {
     await run("ip", ["-4", "rule", "del", "lookup", rule.table!, "priority", String(PRIORITY)]);
   }
+}
+
+/** Removes the rules of every VPC of a cloud, also of one whose network somebody has removed. */
+export async function removeRules(cloud: Cloud): Promise<void> {
+  const rules = JSON.parse((await run("ip", ["-4", "-json", "rule"])) || "[]") as { iif?: string; table?: string }[];
+  for (const { iif = "", table } of rules)
+    if (iif.startsWith(bridgePrefix(cloud)) && table !== undefined)
+      await run("ip", ["-4", "rule", "del", "iif", iif, "lookup", table, "priority", String(PRIORITY)]);
 }
 
 async function presentRoutes(table: number): Promise<Route[]> {

@@ -7,6 +7,8 @@ export interface Settings {
   readonly cloud: Cloud;
   /** Address of the container engine that has the cloud's machines. Missing in clouds of earlier versions. */
   readonly engine: string;
+  /** The code that the cloud's processes were started with. Missing in clouds of earlier versions. */
+  readonly code: string;
   readonly images: Images;
   readonly releasesDir: string | undefined;
   readonly registryDir: string | undefined;

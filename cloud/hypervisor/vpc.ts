@@ -8,6 +8,7 @@ import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
 import { Vpc } from "./model";
 import { ignoreMissing } from "./instances";
+import { acceptForwarding } from "./forwarding";
 import { applyRoutes, removeRoutes } from "./routes";
 
 /** The engine's network for a VPC. */
@@ -30,8 +31,9 @@ const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10
 
 /**
  * The host's rules for the cloud's bridges. From a VPC only public addresses can be reached, not other VPCs or the
- * networks around the host, but the VPC's resolver may query the host's resolvers wherever they are. On the host, only
- * the VPC's own gateway address can be reached. The host sends no ICMP redirects to machines.
+ * networks around the host, but the VPC's resolver may query the host's resolvers wherever they are. Nothing but the host
+ * can reach into a VPC. On the host, only the VPC's own gateway address can be reached. The host sends no ICMP redirects to
+ * machines. Packets that leave a VPC get an address of the host.
  */
 export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | "cidr">[]): string {
   const table = hostTable(cloud);
@@ -41,8 +43,10 @@ export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | 
     return [
       `${out} ip saddr ${resolverOf(cidr)} th dport 53 accept`,
       `${out} ip daddr { ${PRIVATE.join(", ")} } ct direction original drop`,
+      `iifname != "${bridgeOf(cloud, id)}" oifname "${bridgeOf(cloud, id)}" ct direction original drop`,
     ];
   });
+  const postrouting = sorted.map(({ id, cidr }) => `ip saddr ${cidr} oifname != "${bridgeOf(cloud, id)}" masquerade`);
   const input = sorted.map(
     ({ id, cidr }) => `iifname "${bridgeOf(cloud, id)}" ip daddr != ${gatewayOf(cidr)} ct direction original drop`,
   );
@@ -60,6 +64,9 @@ ${indent(input)}  }
     type filter hook output priority 0; policy accept;
     oifname "${bridgePrefix(cloud)}*" icmp type redirect drop
   }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+${indent(postrouting)}  }
 }
 `;
 }
@@ -91,15 +98,24 @@ export class Vpcs {
     }
     const wanted = new Set(vpcs.map(({ id }) => id));
     for (const network of networks.filter((network) => !wanted.has(network.Labels?.[LABEL.vpc] ?? ""))) {
+      if (await this.hasMachines(network)) continue; // also one that is shut down could not start again without it
       if (await removeVpc(docker, network)) log(`VPC ${network.Labels?.[LABEL.vpc]}: removed`);
     }
   }
 
+  private async hasMachines(network: Docker.NetworkInspectInfo): Promise<boolean> {
+    const { docker, cloud } = this.context;
+    const vpc = network.Labels?.[LABEL.vpc] ?? "";
+    const label = [`${LABEL.cloud}=${cloud.name}`, `${LABEL.kind}=machine`, `${LABEL.vpc}=${vpc}`];
+    return (await docker.listContainers({ all: true, filters: { label } })).length > 0;
+  }
+
   private async applyHostRules(vpcs: readonly Vpc[]): Promise<void> {
-    const { cloud } = this.context;
+    const { cloud, ownEngine } = this.context;
     const rules = renderHostRuleset(cloud, vpcs);
     if (rules === this.hostRules) return;
     await run("nft", ["-f", "-"], { input: rules });
+    if (ownEngine) await acceptForwarding(cloud);
     this.hostRules = rules;
   }
 

@@ -2,8 +2,8 @@
  * How to undo each change outside the lab's namespaces, recorded before the change is made. A lab that is killed
  * outright leaves the journal behind, and the next run starts by undoing what is in it. Every undo can be repeated.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { replaceFile } from "../../lib/durable-file";
 
 /** How to undo one change. A config value of null means the stack's own value. */
 export type Undo =
@@ -33,8 +33,6 @@ export class Journal {
 
   private write(entries: readonly Undo[]): void {
     if (!entries.length) return rmSync(this.file, { force: true });
-    mkdirSync(dirname(this.file), { recursive: true });
-    writeFileSync(`${this.file}.partial`, JSON.stringify(entries, null, 2), { mode: 0o600 });
-    renameSync(`${this.file}.partial`, this.file);
+    replaceFile(this.file, JSON.stringify(entries, null, 2), { mode: 0o600 });
   }
 }

@@ -7,9 +7,11 @@ import {
   DescribeInstanceStatusCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { apiEndpoint } from "../../cloud/ec2-api";
+import { cloudUp } from "../../cloud";
+import { apiEndpoint, ec2ApiPid } from "../../cloud/ec2-api";
 import { Api } from "../../cloud/hypervisor/desired";
 import { Faults, findMachine, listMachines, Machine } from "../../cloud/machines";
+import { waitFor } from "../../lib/process";
 import { World, eventually, newKey } from "../support/world";
 
 let world: World;
@@ -84,6 +86,10 @@ describe("a machine", () => {
       async () => ((await world.state(id)) === "stopped" ? true : undefined),
       "the instance to be stopped",
     );
+    process.kill(ec2ApiPid(world.cloud)!, "SIGKILL");
+    await waitFor(() => ec2ApiPid(world.cloud) === undefined, 5_000);
+    await cloudUp(world.cloud);
+    expect(await world.state(id), "after a restart of the API").toBe("stopped");
     await world.ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
     await world.reachable(HOST);
   });

@@ -1,11 +1,13 @@
 /** A cloud whose processes are killed: what it recovers, what it rejects, and that it leaves nothing behind. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
 import { bridgePrefix } from "../../cloud/names";
+import { settingsFile } from "../../cloud/state-dir";
 import { runningPid } from "../../lib/process";
 import { cloudsDir } from "../../tools/places";
 import { World } from "../support/world";
@@ -56,6 +58,17 @@ describe("a cloud", () => {
     expect([daemon("hypervisor"), daemon("ec2-api")]).toEqual(pids);
   });
 
+  it("runs new code in both processes once its sources have changed, and its machines go on", async () => {
+    const pids = [daemon("hypervisor"), daemon("ec2-api")];
+    const boots = await world.boot(11);
+    const file = settingsFile(world.cloud.stateDir);
+    writeFileSync(file, readFileSync(file, "utf8").replace(/"code": "\w+"/, '"code": "earlier"'));
+    await again();
+    for (const pid of [daemon("hypervisor"), daemon("ec2-api")]) expect(pids).not.toContain(pid);
+    await world.settled();
+    expect(await world.boot(11)).toBe(boots);
+  });
+
   it("removes a machine that was terminated while its hypervisor was down", async () => {
     const { Reservations } = await world.ec2.send(new DescribeInstancesCommand({}));
     const id = Reservations!
@@ -67,6 +80,28 @@ describe("a cloud", () => {
     await world.settled();
     const filters = { label: [`kubernetes-from-scratch.id=${id}`] };
     expect(await (await world.docker()).listContainers({ all: true, filters })).toEqual([]);
+  });
+
+  it("shuts down a machine that its damaged state no longer has, keeps its disk, and frees its address", async () => {
+    const boots = await world.boot(11);
+    const id = await world.launch(14);
+    await world.reachable(14);
+    for (const name of ["hypervisor", "ec2-api"]) process.kill(daemon(name), "SIGKILL");
+    writeFileSync(join(world.cloud.stateDir, "ec2-api.pickle"), "");
+    const warnings: string[] = [];
+    await cloudUp({ ...world.cloud, warn: (line) => warnings.push(line) });
+    expect(warnings).toEqual([
+      expect.stringMatching(/ec2-api\.pickle is empty\. The EC2 API goes on without the change after number \d+/),
+      expect.stringMatching(`does not know these machines, .*: kfs-t-recovery-machine-${id}\\. They are shut down`),
+    ]);
+    await world.settled();
+    expect(await world.boot(11)).toBe(boots);
+    const docker = await world.docker();
+    const filters = { label: [`kubernetes-from-scratch.id=${id}`] };
+    expect((await docker.listContainers({ all: true, filters })).map(({ State }) => State)).toEqual(["exited"]);
+    expect((await docker.listVolumes({ filters })).Volumes).toHaveLength(1);
+    expect(await world.launch(14)).not.toBe(id);
+    await world.reachable(14);
   });
 
   it("rejects a VPC that overlaps a network of the host, and names that network", async () => {

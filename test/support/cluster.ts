@@ -38,6 +38,8 @@ export class TestCluster {
   private variables: Record<string, string> = {};
   /** What else the user's shell exports. */
   exported: Readonly<Record<string, string>> = {};
+  /** What the stack's file contains instead of its configuration; null if it does not exist. */
+  text: string | null | undefined;
 
   /**
    * @param preset the stack whose configuration the test starts from, such as "local".
@@ -179,7 +181,8 @@ export class TestCluster {
 
   /** Writes the stack's configuration, as every make target does first. */
   prepare(): void {
-    writeFileSync(this.configFile, stringify({ config: this.config }));
+    if (this.text === null) rmSync(this.configFile, { force: true });
+    else writeFileSync(this.configFile, this.text ?? stringify({ config: this.config }));
   }
 
   /** Arguments for make. */

@@ -25,6 +25,7 @@ export const places = {
   downloads: { port: 5019, network: "10.13" },
   moved: { port: 5026, network: "10.27" },
   turns: { port: 5025, network: "10.25" }, // a second stack on this cloud has 10.26
+  down: { port: 5029, network: "10.29" },
 } as const;
 
 /** Registers the hooks that build and destroy the cluster. */

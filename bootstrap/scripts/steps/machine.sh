@@ -5,12 +5,24 @@
 
 # --- the name, and the names of the others (machines do not need DNS to find each other)
 [ "$(hostname)" = "$NODE_NAME" ] || hostnamectl set-hostname "$NODE_NAME"
-hosts=$(sed '/^# begin kubernetes-from-scratch$/,/^# end kubernetes-from-scratch$/d' /etc/hosts)
+# without its end, a block is taken to have only lines that this step wrote
+hosts=$(OWN=$HOST_NAMES awk '
+  BEGIN { split(ENVIRON["OWN"], words); for (i in words) own[words[i]] }
+  /^# (begin|end) kubernetes-from-scratch$/ { if ($2 == "begin") printf "%s", rest; rest = ""; inside = $2 == "begin"; next }
+  !inside { print }
+  inside && !($2 in own) { rest = rest $0 "\n" }
+  END { printf "%s", rest }' /etc/hosts)
 hosts+=$'\n# begin kubernetes-from-scratch\n'$HOST_NAMES$'\n# end kubernetes-from-scratch'
 if [ "$hosts" != "$(cat /etc/hosts)" ]; then
   printf '%s\n' "$hosts" >/etc/hosts.new
   chmod 0644 /etc/hosts.new
-  mv -fT /etc/hosts.new /etc/hosts 2>/dev/null || { cat /etc/hosts.new >/etc/hosts && rm /etc/hosts.new; } # a mount point cannot be replaced
+  sync /etc/hosts.new
+  # a mount point cannot be replaced; it is overwritten without being emptied first, because the disk may be full
+  mv -fT /etc/hosts.new /etc/hosts 2>/dev/null || {
+    cat /etc/hosts.new 1<>/etc/hosts
+    truncate --size "$(stat --format %s /etc/hosts.new)" /etc/hosts
+    rm /etc/hosts.new
+  }
 fi
 
 # --- SSH keys: in a block of their own, so that keys which were added by hand stay

@@ -1,9 +1,9 @@
 /** What a cloud changes on its host: addresses, routes, firewall rules, /etc/hosts, and the names that it uses. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withoutEngineRules } from "../../../cloud/container-engine";
 import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/hypervisor/addresses";
-import { parseResolvers, renderHostsFile } from "../../../cloud/hypervisor/dns";
+import { parseResolvers } from "../../../cloud/hypervisor/dns";
+import { renderHostsFile } from "../../../cloud/hypervisor/hosts-file";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
 import { hostTable, renderHostRuleset } from "../../../cloud/hypervisor/vpc";
 import { UserError } from "../../../lib/errors";
@@ -57,17 +57,20 @@ describe("the host's firewall rules", () => {
     const bridge = bridgeOf(cloud, "vpc-0123456789abcdef0");
     expect(text).toContain(`iifname "${bridge}" oifname != "${bridge}" ip saddr 10.1.0.2 th dport 53 accept`);
     expect(text).toMatch(/ip daddr \{ 10\.0\.0\.0\/8, .* \} ct direction original drop/);
+    expect(text).toContain(`iifname != "${bridge}" oifname "${bridge}" ct direction original drop`);
+    expect(text).toContain(`ip saddr 10.1.0.0/16 oifname != "${bridge}" masquerade`);
   });
 });
 
 describe("the host's /etc/hosts", () => {
   const hosts = "127.0.0.1 localhost\n# mine\n10.9.9.9 printer\n";
-  const names = [{ name: "api.elb", addresses: ["10.1.1.10", "10.1.2.10"] }];
+  const name = "api-1.elb.us-east-1.amazonaws.com";
+  const names = [{ name, addresses: ["10.1.1.10", "10.1.2.10"] }];
 
   it("contains a marked block as long as the cloud has names", () => {
     const with_ = renderHostsFile(hosts, "lab", names);
     expect(with_).toBe(
-      `${hosts}# BEGIN kubernetes-from-scratch lab\n10.1.1.10 api.elb\n10.1.2.10 api.elb\n# END kubernetes-from-scratch lab\n`,
+      `${hosts}# BEGIN kubernetes-from-scratch lab\n10.1.1.10 ${name}\n10.1.2.10 ${name}\n# END kubernetes-from-scratch lab\n`,
     );
     expect(renderHostsFile(with_, "lab", names)).toBe(with_);
     expect(renderHostsFile(with_, "lab", [])).toBe(hosts);
@@ -77,6 +80,26 @@ describe("the host's /etc/hosts", () => {
     const both = renderHostsFile(renderHostsFile(hosts, "lab", names), "other", names);
     expect(renderHostsFile(both, "lab", [])).toBe(renderHostsFile(hosts, "other", names));
   });
+
+  it("is left with every line that is not a cloud's, whichever marks and names somebody has removed", () => {
+    const blocks = ["lab", "other"].map((cloud) => renderHostsFile("", cloud, names).trimEnd().split("\n"));
+    const own = fc.constantFrom(...["127.0.0.1 localhost", "# mine", "10.9.9.9 printer", "", "# END of my lines"]);
+    const parts = fc.oneof(
+      own.map((line) => [line]),
+      ...blocks.map((lines) => fc.subarray(lines)),
+    );
+    fc.assert(
+      fc.property(fc.array(parts), fc.constantFrom([], names), (written, wanted) => {
+        const text = written.flat().join("\n");
+        const result = renderHostsFile(text, "lab", wanted);
+        const foreign = (lines: string): string[] =>
+          lines.split("\n").filter((line) => !line.endsWith(" lab") && !line.endsWith(name));
+        expect(foreign(result).join("\n").trimEnd()).toBe(foreign(text).join("\n").trimEnd());
+        expect(result.split("# BEGIN kubernetes-from-scratch lab").length - 1).toBe(wanted.length);
+        expect(renderHostsFile(result, "lab", wanted)).toBe(result);
+      }),
+    );
+  });
 });
 
 describe("the host's resolvers", () => {
@@ -84,26 +107,6 @@ describe("the host's resolvers", () => {
     expect(parseResolvers("# x\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver fe80::1\nsearch a\n")).toEqual(
       ["192.0.2.53"],
     );
-  });
-});
-
-describe("the firewall after the engine has stopped", () => {
-  it("has none of the engine's chains and forwards again", () => {
-    const saved = `*filter
-:INPUT ACCEPT [0:0]
-:FORWARD DROP [0:0]
-:DOCKER - [0:0]
--A INPUT -p tcp --dport 22 -j ACCEPT
--A FORWARD -j DOCKER-USER
--A FORWARD -i docker0 -o docker0 -j ACCEPT
-COMMIT
-`;
-    expect(withoutEngineRules(saved)).toBe(`*filter
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
--A INPUT -p tcp --dport 22 -j ACCEPT
-COMMIT
-`);
   });
 });
 

@@ -27,7 +27,8 @@ describe("the action for an instance", () => {
     ["is stopped", { ...running, state: "stopped" }, machine("exited", 11, 130), "nothing"],
     ["is terminated", { ...running, state: "terminated" }, machine("running", 11), "remove"],
     ["is terminated and gone", { ...running, state: "terminated" }, undefined, "nothing"],
-    ["is unknown to the API", undefined, machine("running", 11), "remove"],
+    ["is unknown to the API", undefined, machine("running", 11), "set-aside"],
+    ["is unknown to the API and was shut down", undefined, machine("exited", 11, 130), "nothing"],
   ] as const)("whose machine %s", (_, wanted, present, action) => {
     expect(decide(wanted, present, ENGINE)).toBe(action);
   });

@@ -1,7 +1,21 @@
 /** A stack as a value: its files with a run's values on top, and what is concluded from them. */
-import { describe, expect, it } from "vitest";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { UserError } from "../../../lib/errors";
-import { openStack, Stack } from "../../../tools/stack";
+import { openBuiltStack, openStack, Stack } from "../../../tools/stack";
+
+/** The tests' own checkout. */
+const checkout = vi.hoisted(() => `/tmp/kfs-stack-test-${process.pid}`);
+vi.mock("../../../tools/places", () => ({
+  root: checkout,
+  stackDir: (stack: string) => `${checkout}/.lab/${stack}`,
+  stateDir: `${checkout}/.lab/state`,
+  project: "kubernetes-from-scratch",
+}));
+mkdirSync(checkout, { recursive: true });
+copyFileSync(join(__dirname, "../../../Pulumi.yaml"), join(checkout, "Pulumi.yaml"));
+afterAll(() => rmSync(checkout, { recursive: true }));
 
 const key = (name: string): string => `kubernetes-from-scratch:${name}`;
 const local = { adminCidr: "203.0.113.7/32", awsEndpoint: "http://127.0.0.1:5001" };
@@ -65,5 +79,45 @@ describe("a stack", () => {
     expect(new Stack("mine", { earlier: salted }).hasUnusedSalt).toBe(false);
     const secrets = { ...salted, config: { [key("encryptionKey")]: { secure: "v1:..." } } };
     expect(new Stack("mine", { committed: secrets }).hasUnusedSalt).toBe(false);
+  });
+});
+
+describe("a stack that is to be destroyed", () => {
+  const committed = join(checkout, "Pulumi.mine.yaml");
+  const effective = join(checkout, ".lab/mine/Pulumi.mine.yaml");
+  const state = join(checkout, ".lab/state/.pulumi/stacks/kubernetes-from-scratch/mine.json.gz");
+  const file = (port: number): string => `config:\n  ${key("awsEndpoint")}: http://127.0.0.1:${port}\n`;
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  };
+  const port = (): number | undefined => openBuiltStack("mine", () => 5003).port;
+
+  beforeEach(() => {
+    for (const path of [committed, join(checkout, ".lab")]) rmSync(path, { recursive: true, force: true });
+    write(state, "");
+  });
+
+  it.each([
+    ["as it was built, whatever its own file says now", file(5001), file(5002), 5002],
+    ["although its own file is not YAML", "config: [", file(5002), 5002],
+    ["although its own file is gone", undefined, file(5002), 5002],
+    ["by its own file if the effective one is gone", file(5001), undefined, 5001],
+    ["by its own file if the effective one is not YAML", file(5001), "config: [", 5001],
+    ["although both are unusable, on the port of the cloud", "config: [", "config: {}", 5003],
+    ["although both are gone", undefined, undefined, 5003],
+  ])("is opened %s", (_, own, built, expected) => {
+    if (own !== undefined) write(committed, own);
+    if (built !== undefined) write(effective, built);
+    expect(port()).toBe(expected);
+  });
+
+  it("is its own file's if it was not built here, as on AWS", () => {
+    rmSync(state);
+    write(committed, "config: {}");
+    write(effective, file(5002));
+    expect(port()).toBeUndefined();
+    write(committed, "config: [");
+    expect(port).toThrow(/Pulumi\.mine\.yaml is not valid YAML/);
   });
 });
