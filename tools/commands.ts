@@ -7,6 +7,9 @@ import { labImages } from "../labs/images";
 import { UserError } from "../lib/errors";
 import { quote } from "../lib/quote";
 import { writeTranscript } from "./by-hand";
+import { etcdArguments } from "./etcd/repair";
+import { restoreSnapshot } from "./etcd/restore";
+import { takeSnapshot } from "./etcd/snapshot";
 import { removeStackFiles, stackFiles, writeStackFiles } from "./outputs";
 import { cloudsDir, labDir, root } from "./places";
 import { checkCredentials, preflight } from "./preflight";
@@ -29,7 +32,7 @@ export async function up(name: string, overrides: Overrides, args: readonly stri
   const pulumi = await pulumiOf(stack);
   await makeReady(pulumi);
   await recover(pulumi, { start: true });
-  await pulumi.up(args);
+  await pulumi.up([...(await etcdArguments(stack, await pulumi.state())), ...args]);
   const outputs = await pulumi.outputs();
   await writeStackFiles(stack.dir, outputs);
   await ensureKubectl(stack);
@@ -79,6 +82,34 @@ export async function status(name: string): Promise<void> {
   const outputs = await pulumi.outputs();
   await writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
   await checkStatus(stack, outputs);
+}
+
+/** `make snapshot`: a snapshot of etcd, on this machine. */
+export async function snapshot(name: string): Promise<void> {
+  const stack = openStack(name);
+  const path = await takeSnapshot(stack, await controllersOf(stack));
+  console.log(
+    `${path}\nIt contains the cluster's Secrets, encrypted. To restore it: make restore STACK=${name} SNAPSHOT=${path}`,
+  );
+}
+
+/** `make restore SNAPSHOT=file`: replaces etcd's data by a snapshot. */
+export async function restore(name: string, file = ""): Promise<void> {
+  if (file === "")
+    throw new UserError(
+      "restore needs the snapshot: a file on this machine, or machine:path.",
+      `make restore STACK=${name} SNAPSHOT=<file>; make snapshot STACK=${name} saves one.`,
+    );
+  const stack = openStack(name);
+  await restoreSnapshot(stack, await controllersOf(stack), file);
+  console.log(`\nRestored. Next, to check everything and to set up what is missing: make up STACK=${name}`);
+}
+
+/** Names of the control-plane machines. Writes the files with which they are reached. */
+async function controllersOf(stack: Stack): Promise<string[]> {
+  const outputs = await (await pulumiOf(stack)).outputs();
+  await writeStackFiles(stack.dir, outputs);
+  return outputs.nodes.flatMap(({ name, role }) => (role === "control-plane" ? [name] : []));
 }
 
 /** `make env`: shell code that makes `pulumi` and `kubectl` work on the stack in the shell that evaluates it. */

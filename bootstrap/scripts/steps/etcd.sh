@@ -81,6 +81,6 @@ advise
 give_turn
 touch "$HAD_DATA"
 rm -f "$LOSE_DATA"
-systemctl enable --quiet --now etcd-snapshot.timer
+converge etcd-snapshot.timer
 
 proof "etcd $ETCD_VERSION on $NODE_NAME has a quorum"

@@ -1,0 +1,26 @@
+/** The machines on which etcd has run, as a deployment records them. Pure. */
+import type { Deployment } from "../pulumi";
+
+/** A machine whose bootstrap has reached etcd. */
+export interface EtcdMachine {
+  readonly name: string;
+  /** URN of the remote command that sets up its member. */
+  readonly urn: string;
+  /** Id of the instance on which that command last ran. */
+  readonly instanceId: string;
+}
+
+export function etcdMachines({ resources = [] }: Deployment): EtcdMachine[] {
+  return resources.flatMap(({ type, urn, inputs }) => {
+    const [step, name = ""] = (urn.split("::").pop() ?? "").split("@");
+    if (type !== "command:remote:Command" || step !== "etcd") return [];
+    const [instanceId] = (inputs?.["triggers"] ?? []) as unknown[];
+    return [{ name, urn, instanceId: String(instanceId) }];
+  });
+}
+
+/** The machines that had the cluster's data, if none of them exists any longer. */
+export function lostWithAllData(deployment: Deployment, live: { has(id: string): boolean }): string[] {
+  const machines = etcdMachines(deployment);
+  return machines.some(({ instanceId }) => live.has(instanceId)) ? [] : machines.map(({ name }) => name);
+}
