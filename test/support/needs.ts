@@ -23,6 +23,7 @@ export const places = {
   upgrade: { port: 5017, network: "10.11" },
   workers: { port: 5018, network: "10.12" },
   downloads: { port: 5019, network: "10.13" },
+  data: { port: 5020, network: "10.15" },
 } as const;
 
 /** Registers the hooks that build and destroy the cluster. */

@@ -25,8 +25,10 @@ readonly SNAPSHOT=$1
 etcdutl snapshot status "$SNAPSHOT" --write-out table
 sum=$(sha256sum "$SNAPSHOT")
 units=()
-for unit in "${SERVICES[@]}" etcd; do [ ! -e "$ROOT/etc/systemd/system/$unit.service" ] || units+=("$unit.service"); done
-systemctl stop "${units[@]}" || :
+for unit in "${SERVICES[@]}"; do [ ! -e "$ROOT/etc/systemd/system/$unit.service" ] || units+=("$unit.service"); done
+[ ${#units[@]} = 0 ] || systemctl stop "${units[@]}" || : # API servers end at once as long as etcd responds
+systemctl stop etcd.service || :
+units+=(etcd.service)
 for unit in "${units[@]}"; do
   case $(systemctl is-active "$unit" || :) in
     inactive | failed | unknown) ;;
