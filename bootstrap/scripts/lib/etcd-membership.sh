@@ -59,7 +59,9 @@ announce() {
   [ ${#others[@]} != 0 ] || return 0
   silence_announcement
   on_exit silence_announcement
-  systemd-run --quiet --collect --unit etcd-empty --property RuntimeMaxSec=600 -- python3 "$LIBRARY/announce-empty.py" "$PRIVATE_IP" "$1"
+  # systemd refuses while it has not forgotten the former one yet
+  wait_for 10 "this machine announces that it is $1" systemd-run --quiet --collect --unit etcd-empty \
+    --property RuntimeMaxSec=600 -- python3 "$LIBRARY/announce-empty.py" "$PRIVATE_IP" "$1"
 }
 silence_announcement() { systemctl stop etcd-empty.service 2>/dev/null || :; }
 
@@ -178,7 +180,7 @@ refuse() {
   if [ "$1" = lost ]; then
     why="etcd on this machine had data, which has got lost: $ETCD_DATA/member is missing. A new cluster would be empty."
   fi
-  fail "refusing to form an etcd cluster${OBSTACLES[*]:+: ${OBSTACLES[*]}}.
+  fail "refusing to form an etcd cluster${OBSTACLES[*]:+: $(printf '%s; ' "${OBSTACLES[@]}" | sed 's/; $//')}.
   $why If data is lost for good:
   $(how_to_restore)
   To begin with an empty cluster instead, once nothing is left on any of them: LOSE_DATA=yes make up STACK=<stack>"
