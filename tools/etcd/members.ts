@@ -1,19 +1,22 @@
 /** The machines on which etcd has run, as a deployment records them. Pure. */
 import type { Deployment } from "../pulumi";
 
-/** A machine whose bootstrap has reached etcd. */
+/** A machine on which a step of the bootstrap, usually etcd, has run. */
 export interface EtcdMachine {
   readonly name: string;
-  /** URN of the remote command that sets up its member. */
+  /** URN of the step's remote command. */
   readonly urn: string;
   /** Id of the instance on which that command last ran. */
   readonly instanceId: string;
 }
 
-export function etcdMachines({ resources = [] }: Deployment): EtcdMachine[] {
+export const etcdMachines = (deployment: Deployment): EtcdMachine[] => machinesOf(deployment, "etcd");
+
+/** The machines on which a step of the bootstrap has run. */
+export function machinesOf({ resources = [] }: Deployment, wanted: string): EtcdMachine[] {
   return resources.flatMap(({ type, urn, inputs }) => {
     const [step, name = ""] = (urn.split("::").pop() ?? "").split("@");
-    if (type !== "command:remote:Command" || step !== "etcd") return [];
+    if (type !== "command:remote:Command" || step !== wanted) return [];
     const [instanceId] = (inputs?.["triggers"] ?? []) as unknown[];
     return [{ name, urn, instanceId: String(instanceId) }];
   });

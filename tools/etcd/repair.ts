@@ -8,7 +8,7 @@ import { progress } from "../../lib/progress";
 import { stackFiles } from "../outputs";
 import type { Deployment } from "../pulumi";
 import type { Stack } from "../stack";
-import { type EtcdMachine, etcdMachines, lostWithAllData } from "./members";
+import { type EtcdMachine, etcdMachines, lostWithAllData, machinesOf } from "./members";
 import { newestSnapshot } from "./snapshot";
 import { ssh, trySsh, unreachable } from "./ssh";
 
@@ -38,6 +38,13 @@ export async function etcdArguments(stack: Stack, deployment: Deployment): Promi
   if (!existsSync(join(stack.dir, stackFiles.sshConfig))) return [];
   const machines = etcdMachines(deployment);
   if (mayLoseData()) await acceptLoss(stack, machines);
+  // an empty cluster does not know the nodes, and kubelets register them only when they start
+  const nodes = mayLoseData() ? machinesOf(deployment, "kubelet") : [];
+  return [...nodes, ...(await stillUnhealthy(stack, machines))].map(({ urn }) => `--replace=${urn}`);
+}
+
+/** The members that do not become healthy in time. */
+async function stillUnhealthy(stack: Stack, machines: readonly EtcdMachine[]): Promise<EtcdMachine[]> {
   const first = await unhealthy(stack, machines);
   if (first.length === 0) return [];
   const names = (found: readonly EtcdMachine[]): string => found.map(({ name }) => name).join(", ");
@@ -51,7 +58,7 @@ export async function etcdArguments(stack: Stack, deployment: Deployment): Promi
     return left;
   });
   if (found.length) console.log(`The step etcd runs again on ${names(found)}.`);
-  return found.map(({ urn }) => `--replace=${urn}`);
+  return found;
 }
 
 /** Tells the machines that the step etcd may form an empty cluster although there was data. Forgotten with the next boot. */
