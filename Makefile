@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 cli := tsx tools/cli.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh down clean status env check test drills labs lab by-hand
+.PHONY: help up preview refresh down clean status snapshot restore env check test drills labs lab by-hand
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ down: node_modules/.package-lock.json ## destroy the cluster of STACK; the local
 
 status: node_modules/.package-lock.json ## ask every machine and component of STACK how it is now; fails with remedies if anything is wrong
 	@$(cli) status --stack $(STACK)
+
+snapshot: node_modules/.package-lock.json ## save a snapshot of etcd in .lab/<stack>/snapshots
+	@$(cli) snapshot --stack $(STACK)
+
+restore: node_modules/.package-lock.json ## replace the data of etcd by a snapshot (SNAPSHOT=file, or SNAPSHOT=machine:path)
+	@$(cli) restore --stack $(STACK) $(if $(SNAPSHOT),'$(SNAPSHOT)')
 
 env: node_modules/.package-lock.json ## print the environment in which pulumi and kubectl work on STACK: eval "$$(make -s env)"
 	@$(cli) env --stack $(STACK)

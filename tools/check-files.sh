@@ -20,7 +20,7 @@ mapfile -d '' scripts < <(git ls-files -z '*.sh' .ci/run)
 shellcheck --external-sources "${scripts[@]}"
 
 # The units name binaries that exist only on the machines, so they are verified in a tree with empty files instead.
-units=(bootstrap/units/*.service)
+units=(bootstrap/units/*.{service,timer})
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree/etc/systemd/system" "$tree/lib/systemd"

@@ -1,7 +1,7 @@
 /** The command line behind the Makefile: one command per target. */
 import { parseArgs } from "node:util";
 import { UserError } from "../lib/errors";
-import { byHand, clean, down, env, lab, labs, preview, refresh, status, up } from "./commands";
+import { byHand, clean, down, env, lab, labs, preview, refresh, restore, snapshot, status, up } from "./commands";
 import type { Overrides } from "./stack-file";
 import { parseValues } from "./values";
 import { exitOnBrokenPipe } from "../lib/broken-pipe";
@@ -9,7 +9,7 @@ import { exitOnBrokenPipe } from "../lib/broken-pipe";
 const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
 
   up|preview [--stage STAGE] [--values JSON] [-- PULUMI_ARGS...]
-  refresh | down | status | env | clean | labs | lab [NAME] | by-hand
+  refresh | down | status | snapshot | restore FILE | env | clean | labs | lab [NAME] | by-hand
 
   --stack NAME   the stack of Pulumi.NAME.yaml (default: local)
   --stage STAGE  the stage to stop after, in this run only
@@ -28,6 +28,8 @@ const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = 
   refresh: ({ stack }) => refresh(stack),
   down: ({ stack }) => down(stack),
   status: ({ stack }) => status(stack),
+  snapshot: ({ stack }) => snapshot(stack),
+  restore: ({ stack, rest }) => restore(stack, rest[0]),
   env: ({ stack }) => env(stack),
   clean: () => clean(),
   labs: ({ stack }) => labs(stack),

@@ -9,6 +9,9 @@ import { quote } from "../lib/quote";
 import { writeTranscript } from "./by-hand";
 import { destroyStack, openToDestroy } from "./down";
 import { apply, shield } from "./environment";
+import { etcdArguments } from "./etcd/repair";
+import { restoreSnapshot } from "./etcd/restore";
+import { takeSnapshot } from "./etcd/snapshot";
 import { cloudRef, startCloud } from "./local-cloud";
 import { stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root } from "./places";
@@ -37,7 +40,7 @@ async function update(name: string, overrides: Overrides, args: readonly string[
   const pulumi = await pulumiOf(stack);
   await makeReady(pulumi);
   await recover(pulumi, { start: true });
-  await pulumi.up(args);
+  await pulumi.up([...(await etcdArguments(stack, await pulumi.state())), ...args]);
   const outputs = await pulumi.outputs();
   writeStackFiles(stack.dir, outputs);
   await ensureKubectl(stack);
@@ -79,6 +82,36 @@ export async function status(name: string): Promise<void> {
   const outputs = await pulumi.outputs();
   writeStackFiles(stack.dir, outputs); // a plain `pulumi up` does not
   await checkStatus(stack, outputs);
+}
+
+/** `make snapshot`: a snapshot of etcd, on this machine. */
+export async function snapshot(name: string): Promise<void> {
+  const stack = open(name);
+  const path = await takeSnapshot(stack, await controllersOf(stack));
+  console.log(
+    `${path}\nIt contains the cluster's Secrets, encrypted. To restore it: make restore STACK=${name} SNAPSHOT=${path}`,
+  );
+}
+
+/** `make restore SNAPSHOT=file`: replaces etcd's data by a snapshot. */
+export async function restore(name: string, file = ""): Promise<void> {
+  if (file === "")
+    throw new UserError(
+      "restore needs the snapshot: a file on this machine, or machine:path.",
+      `make restore STACK=${name} SNAPSHOT=<file>; make snapshot STACK=${name} saves one.`,
+    );
+  await inTurn("restore", name, async () => {
+    const stack = open(name);
+    await restoreSnapshot(stack, await controllersOf(stack), file);
+  });
+  console.log(`\nRestored. Next, to check everything and to set up what is missing: make up STACK=${name}`);
+}
+
+/** Names of the control-plane machines. Writes the files with which they are reached. */
+async function controllersOf(stack: Stack): Promise<string[]> {
+  const outputs = await (await pulumiOf(stack)).outputs();
+  writeStackFiles(stack.dir, outputs);
+  return outputs.nodes.flatMap(({ name, role }) => (role === "control-plane" ? [name] : []));
 }
 
 /** `make env`: shell code that makes `pulumi` and `kubectl` work on the stack in the shell that evaluates it. */

@@ -11,6 +11,7 @@
  * @see https://www.pulumi.com/docs/support/troubleshooting/common-issues/interrupted-updates/
  */
 import { UserError } from "../../lib/errors";
+import { refuseToLoseData } from "../etcd/repair";
 import type { Deployment, PendingOperation, Pulumi } from "../pulumi";
 import type { Stack } from "../stack";
 import { type Clients, clientsOf, deleteResource, deletionOrder, liveInstances, taggedResources } from "./cloud";
@@ -25,7 +26,8 @@ const startPatience = { local: 60, aws: 300 } as const;
 
 /**
  * Brings a stack back to a state from which Pulumi can continue.
- * @param start whether machines that are down are to be started.
+ * @param start whether the cluster is to run: machines that are down are started.
+ * @throws UserError if its data is lost.
  */
 export async function recover(pulumi: Pulumi, { start }: { readonly start: boolean }): Promise<void> {
   const { stack } = pulumi;
@@ -36,6 +38,7 @@ export async function recover(pulumi: Pulumi, { start }: { readonly start: boole
   const clients = clientsOf(stack);
   if (start) await startMachines(clients, instances(deployment), startPatience[stack.isLocal ? "local" : "aws"]);
   const live = await liveInstances(clients);
+  if (start) refuseToLoseData(stack, deployment, live);
   if (mayHaveOrphans) await undoInterrupted(pulumi, clients, deployment, live);
   if (machinesChanged(stack, deployment, live)) {
     console.log("Updating the state with what really exists.");

@@ -38,6 +38,8 @@ export interface EtcdMember {
   readonly isLeader: boolean;
   /** Whether it has not become a voting member yet. */
   readonly isLearner: boolean;
+  /** When the newest snapshot on the machine was saved; undefined if there is none. */
+  readonly snapshot?: Date | undefined;
 }
 
 export interface ApiServer {

@@ -17,12 +17,13 @@ export async function askSsh(address: string, signal: AbortSignal): Promise<stri
 }
 
 /**
- * Both questions to the member on the machine itself, with the machine's own certificate, as the bootstrap asks them. Only the
+ * How old the newest snapshot is, and both questions to the member on the machine itself, with the machine's own certificate, as the bootstrap asks them. Only the
  * second needs a quorum.
  */
 const etcdQuestions = `sudo bash -c '. ${libraryDirectory}/cluster.sh
 ask() { etcdctl --endpoints https://127.0.0.1:2379 --command-timeout 3s endpoint "$1" --write-out json 2>/dev/null; }
-ask status & ask health & wait'`;
+ask status & ask health & wait
+stat --format "snapshot %Y" /var/lib/kubernetes-from-scratch/snapshots/*.db 2>/dev/null | sort | tail -n 1'`;
 
 /** @param sshConfig path of the stack's ssh_config. */
 export async function askEtcd(sshConfig: string, machine: string, signal: AbortSignal): Promise<EtcdMember> {
@@ -45,11 +46,13 @@ export function readMember(output: string): EtcdMember {
   const answers = lines.flatMap((line) => JSON.parse(line) as { Status?: Status; health?: boolean; error?: string }[]);
   const status = answers.find((answer) => answer.Status)?.Status;
   const health = answers.find((answer) => answer.health !== undefined);
+  const [, saved] = /^snapshot (\d+)$/m.exec(output) ?? [];
   if (!status) throw new Error(health?.error ?? "etcdctl reports nothing");
   return {
     ...(health?.health ? {} : { fault: health?.error ?? "its health is unknown" }),
     version: status.version,
     isLeader: status.leader === status.header.member_id,
     isLearner: status.isLearner ?? false,
+    ...(saved === undefined ? {} : { snapshot: new Date(Number(saved) * 1000) }),
   };
 }

@@ -68,7 +68,7 @@ function summary(facts: Facts): string[][] {
   const { subject, endpoint, dns, at } = facts;
   const { stage } = subject;
   const rows: string[][] = [];
-  if (includes(subject, "etcd")) rows.push(["etcd", etcdLine(facts)]);
+  if (includes(subject, "etcd")) rows.push(["etcd", etcdLine(facts)], ["snapshots", snapshotLine(facts)]);
   if (endpoint) {
     const state = "error" in endpoint ? endpoint.error : endpoint.value.failing.length ? "not ready" : "ready";
     rows.push(["API endpoint", `${subject.apiEndpoint} (${state})`]);
@@ -94,6 +94,20 @@ function etcdLine({ etcd }: Facts): string {
   const leader = members.find(({ isLeader, fault }) => isLeader && fault === undefined)?.name;
   const healthy = members.filter(({ fault }) => fault === undefined).length;
   return `${versions}, ${healthy} of ${answers.length} members healthy, ${leader ? `led by ${leader}` : "no leader known"}`;
+}
+
+/** How old the newest snapshot on a control-plane machine is. */
+function snapshotLine({ etcd, at }: Facts): string {
+  const saved = Object.entries(etcd)
+    .flatMap(([name, answer]) =>
+      "value" in answer && answer.value.snapshot ? [{ name, at: answer.value.snapshot }] : [],
+    )
+    .sort((a, b) => b.at.getTime() - a.at.getTime());
+  const newest = saved[0];
+  if (!newest) return "none yet";
+  const minutes = Math.max(0, Math.round((at.getTime() - newest.at.getTime()) / 60_000));
+  const age = minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  return `the newest is ${age} old, on ${newest.name}`;
 }
 
 const msPerDay = 24 * 3_600_000;

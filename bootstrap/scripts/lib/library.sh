@@ -12,6 +12,10 @@ say() { printf '%(%H:%M:%S)T.%.3s %s\n' -1 "${EPOCHREALTIME#*[.,]}" "$*"; }
 blame() { BLAME=("$@"); }
 BLAME=()
 
+# advise COMMAND: it prints what the user can do about a failure from here on.
+advise() { ADVICE=("$@"); }
+ADVICE=()
+
 # fail MESSAGE: ends the step. Its log, the end of which is shown to the user, ends with the journals of the blamed units.
 fail() {
   local unit
@@ -20,6 +24,7 @@ fail() {
     journalctl --unit "$unit" --lines 50 --no-pager --output cat || :
   done
   say "error: $*"
+  "${ADVICE[@]}"
   exit 1
 }
 
@@ -33,13 +38,17 @@ pause() { read -rt "$1" -u "$NEVER" || :; }
 # restarts: how often systemd has restarted the blamed units by itself.
 restarts() { systemctl show --property NRestarts --value "${BLAME[@]}" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds. The step fails after that time, or as soon as a blamed
-# unit keeps crashing.
+# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds. The step fails after that time, with what the command
+# printed last, or as soon as a blamed unit keeps crashing.
 wait_for() {
-  local seconds=$1 what=$2 end=$((SECONDS + $1)) polls=0 restarts before=
+  local seconds=$1 what=$2 end=$((SECONDS + $1)) polls=0 restarts before="" printed=$RUNTIME/$STEP.printed
   shift 2
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || fail "timed out after $seconds s waiting until $what (last tried: $*)"
+  (umask 077 && : >"$printed")
+  until "$@" >"$printed" 2>&1; do
+    ((SECONDS < end)) || {
+      tail -n 5 "$printed"
+      fail "timed out after $seconds s waiting until $what (last tried: $*)"
+    }
     if ((${#BLAME[@]} > 0 && polls++ % 25 == 0)); then
       restarts=$(restarts)
       ((restarts - ${before:=$restarts} < 10)) || fail "gave up waiting until $what: ${BLAME[*]} restarted ten times in the meantime"

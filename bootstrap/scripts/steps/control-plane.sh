@@ -24,10 +24,8 @@ others_ready() {
 }
 
 verdict "${API[@]}"
-if [ "$VERDICT" = restart ] && api_ready 127.0.0.1; then
-  others_ready 180
-  take_turn
-  others_ready 60
+if [ "$VERDICT" = restart ]; then
+  if proves_well 30 "${API[0]}" api_ready 127.0.0.1; then in_turn "${API[0]}" others_ready; else out_of_turn "${API[0]}"; fi
 fi
 begin "${API[0]}"
 wait_for 120 "the API server is ready" api_ready 127.0.0.1

@@ -4,6 +4,19 @@
 # lines of "name address"; API, yes once there is an API server; PRIVATE_IP.
 
 removed=0
+incomplete=() # a sentence per node whose pods did not all leave
+
+# blockers NODE: the pods that are still there, except those that a drain ignores, and the budgets that do not let pods go.
+blockers() {
+  local pods namespaces budgets
+  pods=$(kubectl get pods --all-namespaces --field-selector "spec.nodeName=$1" --output \
+    'jsonpath={range .items[?(@.metadata.ownerReferences[0].kind!="DaemonSet")]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}' | sort)
+  namespaces=$(cut -d / -f 1 <<<"$pods" | uniq)
+  budgets=$(kubectl get poddisruptionbudgets --all-namespaces --output \
+    'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}' \
+    | awk -F / 'NR == FNR { has[$1]; next } $1 in has' <(echo "$namespaces") -)
+  echo "pods: ${pods//$'\n'/, }${budgets:+; PodDisruptionBudgets that allow no disruption: ${budgets//$'\n'/, }}"
+}
 
 if [ "$API" = yes ]; then
   as_admin
@@ -14,7 +27,10 @@ if [ "$API" = yes ]; then
     [ -z "$wanted" ] || [ -z "$provider" ] || [ "${provider##*/}" != "$wanted" ] || continue
     if [ -z "$wanted" ]; then
       say "draining $name"
-      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || say "deleting $name although it could not be drained completely"
+      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || {
+        incomplete+=("; $name was removed although it could not be drained within 90 s ($(blockers "$name"))")
+        say "${incomplete[-1]#; }"
+      }
     fi
     kubectl delete node "$name" --ignore-not-found --wait=true --timeout 30s </dev/null
     removed=$((removed + 1))
@@ -29,6 +45,7 @@ while IFS=, read -r id _ name peer _; do
   [ -n "$id" ] || continue
   name=${name# } peer=${peer# }
   awk -v url="$peer" '"https://" $2 ":2380" == url { found = 1 } END { exit !found }' <<<"$CONTROLLERS" && continue
+  snapshot "the removal of the etcd member ${name:-$peer}" "$PRIVATE_IP"
   say "removing the etcd member ${name:-$peer}"
   self=$(member_list | grep -F ", https://$PRIVATE_IP:2380, " | cut -d , -f 1)
   etcdctl --endpoints "${peer%:2380}:2379" --dial-timeout 1s --command-timeout 4s move-leader "$self" 2>/dev/null || : # it was not the leader
@@ -39,4 +56,4 @@ done <<<"$(member_list)"
 
 say "$removed removed"
 mapfile -t members < <(member_list | awk -F ', *' '{ print $3 }' | sort)
-proof "etcd members: ${members[*]}"
+proof "etcd members: ${members[*]}${incomplete[*]}"

@@ -48,6 +48,8 @@ verdict "${KUBELET[@]}"
 if [ "$VERDICT" = restart ] && [ /etc/kubernetes/kubelet.conf -nt /var/lib/kubelet/pki/kubelet-client-current.pem ]; then
   rm -f /var/lib/kubelet/pki/kubelet-client-* # renewed from a certificate that has been replaced since
 fi
+# a kubelet registers its node only when it starts, and an API server with an empty etcd does not know the node
+[ "$VERDICT" != keep ] || registered || VERDICT=restart
 begin kubelet.service
 converge "${PROXY[@]}"
 wait_for 60 "the kubelet is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz

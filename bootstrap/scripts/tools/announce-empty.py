@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Announces to the other control-plane machines that this one has no etcd data, until etcd takes over the port.
 
-Serves `empty` on the peer port (2380), at the path under which etcd lists its members, and only to clients with a
-certificate of the etcd CA. Usage: announce-empty.py ADDRESS
+Serves a word (`empty`, or `lost` if there was data before) on the peer port (2380), at the path under which etcd lists its
+members, and only to clients with a certificate of the etcd CA. Usage: announce-empty.py ADDRESS WORD
 """
 import http.server
 import ssl
@@ -14,7 +14,7 @@ class Empty(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         found = self.path == "/members"
-        body = b"empty\n" if found else b""
+        body = f"{sys.argv[2]}\n".encode() if found else b""
         self.send_response(200 if found else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

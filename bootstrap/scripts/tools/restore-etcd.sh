@@ -1,35 +1,55 @@
 #!/usr/bin/env bash
-# Recovery after a majority of the etcd members has lost its data: recreates the cluster from a snapshot.
-# https://etcd.io/docs/v3.6/op-guide/recovery/
+# Replaces the data of etcd on this control-plane machine by a snapshot. https://etcd.io/docs/v3.6/op-guide/recovery/
+# Usage: sudo restore-etcd.sh SNAPSHOT, on every control-plane machine with the same file, before etcd is started on any.
 set -euo pipefail
 umask 077
-[ $# = 5 ] || {
-  cat >&2 <<'END'
-usage: sudo restore-etcd.sh SNAPSHOT NODE_NAME PRIVATE_IP CLUSTER_NAME controller-0=10.0.1.11,controller-1=10.0.1.12,...
-Run this on every control-plane machine, with the same snapshot file, before starting etcd on any of them. Then, on each:
-  sudo systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler
-To create a snapshot:
-  sudo etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/etcd/etcd-ca.pem --cert /etc/etcd/etcd.pem \
-    --key /etc/etcd/etcd-key.pem snapshot save FILE
+readonly LIBRARY=${BASH_SOURCE[0]%/*} ROOT=${ROOT:-}
+# shellcheck source=bootstrap/scripts/lib/etcd-data.sh
+. "$LIBRARY/etcd-data.sh"
+# NODE_NAME, PRIVATE_IP, CLUSTER_NAME, and CONTROLLERS, lines of "name address"
+# shellcheck source=/dev/null
+. "$ROOT/etc/kubernetes-from-scratch/etcd-cluster"
+readonly SERVICES=(kube-apiserver kube-controller-manager kube-scheduler)
+
+if [ $# != 1 ] || [ ! -f "$1" ]; then
+  cat >&2 <<END
+usage: sudo restore-etcd.sh SNAPSHOT
+Run this on every control-plane machine, with the same file, before starting etcd on any of them. To save a snapshot:
+  sudo $LIBRARY/snapshot-etcd.sh
+Both from elsewhere: make snapshot, make restore SNAPSHOT=<file>
 END
   exit 2
-}
-readonly SNAPSHOT=$1 NODE_NAME=$2 PRIVATE_IP=$3 CLUSTER_NAME=$4 MEMBERS=$5
+fi
+readonly SNAPSHOT=$1
 
 etcdutl snapshot status "$SNAPSHOT" --write-out table
-systemctl stop kube-apiserver kube-controller-manager kube-scheduler etcd || :
-cluster=
-IFS=, read -ra members <<<"$MEMBERS"
-for member in "${members[@]}"; do cluster+=${cluster:+,}${member%%=*}=https://${member#*=}:2380; done
+sum=$(sha256sum "$SNAPSHOT")
+units=()
+for unit in "${SERVICES[@]}"; do [ ! -e "$ROOT/etc/systemd/system/$unit.service" ] || units+=("$unit.service"); done
+[ ${#units[@]} = 0 ] || systemctl stop "${units[@]}" || : # API servers end at once as long as etcd responds
+systemctl stop etcd.service || :
+units+=(etcd.service)
+for unit in "${units[@]}"; do
+  case $(systemctl is-active "$unit" || :) in
+    inactive | failed | unknown) ;;
+    *)
+      echo "error: $unit has not stopped, so nothing was changed: journalctl -u $unit" >&2
+      exit 1
+      ;;
+  esac
+done
 
-new=$(mktemp -d /var/lib/etcd.restored.XXXXXX)
+# The ids of the cluster and its members follow from the token. With ids of its own, the restored cluster rejects a member
+# that was away and still has the former data; otherwise that member could undo the restore.
+new=$(mktemp -d "$ETCD_DATA.restored.XXXXXX")
+trap 'rm -rf "$new"' EXIT
 # the revision is bumped so that watchers, which remember later revisions, notice that history has changed
-etcdutl snapshot restore "$SNAPSHOT" --data-dir "$new/etcd" --name "$NODE_NAME" --initial-cluster "$cluster" \
-  --initial-cluster-token "$CLUSTER_NAME" --initial-advertise-peer-urls "https://$PRIVATE_IP:2380" \
+etcdutl snapshot restore "$SNAPSHOT" --data-dir "$new/etcd" --name "$NODE_NAME" \
+  --initial-cluster "$(awk '{ printf "%s%s=https://%s:2380", (NR > 1 ? "," : ""), $1, $2 }' <<<"$CONTROLLERS")" \
+  --initial-cluster-token "$CLUSTER_NAME-${sum:0:12}" --initial-advertise-peer-urls "https://$PRIVATE_IP:2380" \
   --bump-revision 1000000000 --mark-compacted
 chown -R etcd:etcd "$new/etcd"
-if [ -d /var/lib/etcd ]; then mv -T /var/lib/etcd "/var/lib/etcd.before-$(date +%Y%m%dT%H%M%S)"; fi
-mv -T "$new/etcd" /var/lib/etcd
-chmod 0700 /var/lib/etcd
-rmdir "$new"
-echo "restored; start etcd on every machine: systemctl start etcd kube-apiserver kube-controller-manager kube-scheduler"
+chmod 0700 "$new/etcd"
+set_aside
+mv -T "$new/etcd" "$ETCD_DATA"
+echo "restored. When this is done on every control-plane machine, start on each: sudo systemctl start --no-block ${units[*]}"

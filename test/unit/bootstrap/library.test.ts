@@ -1,7 +1,18 @@
 /** The shell library, run by a real bash against a real HTTP server. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,6 +20,7 @@ import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 const scripts = join(__dirname, "../../../bootstrap/scripts/lib");
+const tools = join(__dirname, "../../../bootstrap/scripts/tools");
 const sha256 = (content: string): string => createHash("sha256").update(content).digest("hex");
 
 /** The origin of the release files: its content can be changed, and every request is recorded. */
@@ -35,6 +47,7 @@ beforeEach(() => {
   requests = [];
   served.clear();
   cpSync(scripts, join(folder, "lib"), { recursive: true });
+  cpSync(tools, join(folder, "lib"), { recursive: true }); // on a machine, they are in the same directory
   const releases = join(folder, "lib", "releases.sh");
   writeFileSync(releases, readFileSync(releases, "utf8").replace("--retry 5 --retry-delay 1", "--retry 0"));
   mkdirSync(join(folder, "run/kubernetes-from-scratch"), { recursive: true });
@@ -167,6 +180,233 @@ describe("wait_for", () => {
     const { code, output } = await run("wait_for 1 'the impossible happens' false");
     expect(code).toBe(1);
     expect(output).toMatch(/error: timed out after 1 s waiting until the impossible happens \(last tried: false\)/);
+  });
+});
+
+describe("a failure of wait_for", () => {
+  it("shows what the command printed last", async () => {
+    const { output } = await run(
+      `refused() { echo "$((++n)) refused"; return 1; }; n=0; wait_for 1 "it works" refused`,
+    );
+    expect(output).toMatch(/\d refused\n.*error: timed out after 1 s waiting until it works/);
+  });
+
+  it("ends with the advice that was given for it", async () => {
+    const advice = `way_out() { echo "do this"; }; advise way_out`;
+    expect((await run(`${advice}; fail "no"`)).output).toMatch(/error: no\ndo this\n$/);
+    expect((await run(`${advice}; advise; fail "no"`)).output).not.toContain("do this");
+  });
+});
+
+describe("proves_well", () => {
+  /** A systemctl that reports a state, and how often systemd has restarted the unit: a file with a number per call. */
+  const systemctl = (state: string, restarts = "echo 0"): string =>
+    `systemctl() { printf 'ActiveState=%s\nNRestarts=%s\n' ${state} "$(${restarts})"; }`;
+  const slow = `n=0; slow() { ((++n == 3)); }`;
+
+  it("does not call a unit unhealthy after a single attempt that failed", async () => {
+    const { code } = await run(`${systemctl("active")}; ${slow}; proves_well 30 etcd.service slow`);
+    expect(code).toBe(0);
+  });
+
+  it("waits for a member that is up but has no quorum yet, which systemd calls activating", async () => {
+    const { code } = await run(`${systemctl("activating")}; ${slow}; proves_well 30 etcd.service slow`);
+    expect(code).toBe(0);
+  });
+
+  it("does not wait for a unit that is not running", async () => {
+    const { code, output } = await run(
+      `${systemctl("failed")}; never() { echo tried >>${folder}/tries; false; }; proves_well 3000 etcd.service never || wc -l <${folder}/tries`,
+    );
+    expect([code, output.trim()]).toEqual([0, "1"]);
+  });
+
+  it("does not wait for a unit that keeps crashing", async () => {
+    const count = `echo >>${folder}/calls; wc -l <${folder}/calls`;
+    const { output } = await run(`${systemctl("active", count)}; proves_well 3000 etcd.service false || echo crashing`);
+    expect(output).toBe("crashing\n");
+  });
+
+  it("gives up at its time limit", async () => {
+    const { output } = await run(`${systemctl("active")}; proves_well 1 etcd.service false || echo unhealthy`);
+    expect(output).toBe("unhealthy\n");
+  });
+});
+
+describe("the turn", () => {
+  const machine = `NODE_NAME=a CONTROLLERS=$'a 10.0.0.1\nb 10.0.0.2'`;
+  /** An etcdctl for the lock. */
+  const etcdctl = (body: string): string => {
+    mkdirSync(join(folder, "bin"), { recursive: true });
+    writeFileSync(join(folder, "bin/etcdctl"), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
+    return `PATH=${folder}/bin:$PATH; ${machine}`;
+  };
+
+  it("is held until it is given back", async () => {
+    const { output } = await run(
+      `${etcdctl("echo lock/1; exec sleep 60")}; take_turn 10; has_turn && echo held; give_turn; has_turn || echo given`,
+    );
+    expect(output).toMatch(/holding lock\/1\nheld\ngiven\n$/);
+  });
+
+  it("is lost with the process that holds it", async () => {
+    const { output } = await run(`${etcdctl("echo lock/1")}; take_turn 10; wait $TURN_PROCESS; has_turn || echo lost`);
+    expect(output).toMatch(/lost\n$/);
+  });
+
+  it("cannot be had if the lock fails or takes too long", async () => {
+    for (const body of ["exit 1", "exec sleep 60"])
+      expect((await run(`${etcdctl(body)}; take_turn 1 || echo without`)).output).toBe("without\n");
+  });
+
+  it("is not used by the only control-plane machine", async () => {
+    const { code } = await run(`NODE_NAME=a CONTROLLERS="a 10.0.0.1"; take_turn 1 && has_turn && give_turn`);
+    expect(code).toBe(0);
+  });
+
+  it("is not taken before the others are healthy, and no restart follows if it got lost", async () => {
+    const commands = `others() { echo "others $1"; }; in_turn etcd.service others; echo restart`;
+    const lines = (await run(`${etcdctl("echo lock/1; exec sleep 60")}; ${commands}; give_turn`)).output;
+    expect(lines).toMatch(/^others 180\n\S+ holding lock\/1\nothers 120\nrestart\n$/);
+    const lost = await run(
+      `${etcdctl("echo lock/1")}; others() { [ "$1" = 180 ] || wait $TURN_PROCESS; }; in_turn etcd.service others; echo restart`,
+    );
+    expect(lost.code).toBe(1);
+    expect(lost.output).toContain("lost the restart lock");
+    expect(lost.output).not.toMatch(/^restart$/m);
+  });
+});
+
+describe("a control-plane machine without etcd data", () => {
+  const record = (name: string): void => {
+    mkdirSync(join(folder, "var/lib/kubernetes-from-scratch"), { recursive: true });
+    writeFileSync(join(folder, "var/lib/kubernetes-from-scratch", name), "");
+  };
+  /** Decides, with what the other machines report: an answer per address, and the member list if they have a quorum. */
+  const decide = (answers: readonly string[], list = ""): ReturnType<typeof run> =>
+    run(
+      [
+        `NODE_NAME=a PRIVATE_IP=10.0.0.1 CLUSTER_NAME=lab`,
+        `CONTROLLERS=$'a 10.0.0.1${answers.map((_, index) => `\\nm${index} 10.0.1.${index}`).join("")}'`,
+        `. ${folder}/lib/etcd-data.sh; . ${folder}/lib/etcd-membership.sh; BEGIN=`,
+        `announce() { echo "announces $1"; }; snapshot() { echo "snapshot before $1"; }`,
+        `etcd_healthy() { :; }; others_do() { echo "does $*"; }; pause() { SECONDS=$((SECONDS + 20)); }`,
+        `ask() { case $1 in ${answers.map((answer, index) => `10.0.1.${index}) echo '${answer}' ;;`).join(" ")} *) ;; esac; }`,
+        `members() { ${list ? `echo '${list}'` : "return 1"}; }`,
+        `decide; echo "begin $BEGIN"`,
+      ].join("\n"),
+    );
+  const url = "https://10.0.0.1:2380";
+  const initialId = createHash("sha1").update(`${url}lab`).digest("hex").slice(0, 16).replace(/^0+/, "");
+
+  it.each([
+    { what: "alone", answers: [] },
+    { what: "among empty machines", answers: ["empty", "empty"] },
+  ])("forms a new cluster: $what", async ({ answers }) => {
+    expect((await decide(answers)).output).toMatch(/announces empty\n[^]*begin new\n$/);
+  });
+
+  it.each([
+    { what: "alone", answers: [] },
+    { what: "among empty machines", answers: ["empty", "empty"] },
+    { what: "among machines that have lost theirs as well", answers: ["lost", "lost"] },
+  ])("refuses if it had data: $what", async ({ answers }) => {
+    for (const name of ["etcd-had-data", "kube-apiserver.service"]) {
+      record(name);
+      const { code, output } = await decide(answers);
+      expect(code).toBe(1);
+      if (answers.length) expect(output).toContain("announces lost");
+      expect(output).toContain("refusing to form an etcd cluster");
+      expect(output).toContain("There is no snapshot on this machine");
+      expect(output).toContain("LOSE_DATA=yes make up");
+      rmSync(join(folder, "var/lib/kubernetes-from-scratch", name));
+    }
+  });
+
+  it("names the newest snapshot, and what to type", async () => {
+    record("etcd-had-data");
+    mkdirSync(join(folder, "var/lib/kubernetes-from-scratch/snapshots"));
+    for (const day of ["24", "26", "25"]) record(`snapshots/etcd-202611${day}T000000Z.db`);
+    expect((await decide([])).output).toMatch(/make restore .*SNAPSHOT=a:\/.*\/etcd-20261126T000000Z\.db/);
+  });
+
+  it("refuses if another machine has lost its data, although this one is new", async () => {
+    const { code, output } = await decide(["lost", "empty"]);
+    expect(code).toBe(1);
+    expect(output).toContain("the data of 10.0.1.0 has got lost");
+  });
+
+  it("forms a new cluster if the user accepts that, although it had data", async () => {
+    record("etcd-had-data");
+    writeFileSync(join(folder, "run/kubernetes-from-scratch/lose-data"), "");
+    expect((await decide([])).output).toMatch(/begin new\n$/);
+  });
+
+  it("joins a quorum if it had data, after a snapshot of the others", async () => {
+    record("etcd-had-data");
+    const { output } = await decide(["[]"], `1, started, m0, https://10.0.1.0:2380, https://10.0.1.0:2379, false`);
+    expect(output).toMatch(/snapshot before a change of the members\n[^]*begin join\n$/);
+  });
+
+  it("starts as the initial member that a quorum expects", async () => {
+    const { output } = await decide(["[]"], `${initialId}, started, a, ${url}, , false`);
+    expect(output).toMatch(/begin new\n$/);
+    expect(output).not.toContain("removing");
+  });
+
+  it("joins a restored cluster, which lists it under another id, in place of that member", async () => {
+    const { output } = await decide(["[]"], `983581c221ccb8a, started, a, ${url}, , false`);
+    expect(output).toMatch(/snapshot before[^]*removing the former member[^]*begin join\n$/);
+  });
+});
+
+describe("snapshot-etcd.sh", () => {
+  const snapshots = (): string[] =>
+    readdirSync(join(folder, "var/lib/kubernetes-from-scratch/snapshots")).filter((name) => name.endsWith(".db"));
+  /** Runs the tool with an etcdctl that saves some bytes, and an etcdutl that has an opinion about them. */
+  const snapshot = (verdict = "exit 0", save = "echo data >$5"): ReturnType<typeof run> => {
+    mkdirSync(join(folder, "bin"), { recursive: true });
+    const etcdctl = `case "$*" in *status*) echo '[{"Status":{"dbSize":5}}]' ;; *save*) ${save} ;; esac`;
+    for (const [name, body] of Object.entries({ etcdctl, etcdutl: verdict }))
+      writeFileSync(join(folder, "bin", name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
+    return run(`PATH=${folder}/bin:$PATH ROOT=${folder} bash ${folder}/lib/snapshot-etcd.sh`);
+  };
+
+  it("prints the path of a file that only its owner can read", async () => {
+    const { code, output } = await snapshot();
+    expect(code).toBe(0);
+    expect(statSync(output.trim()).mode & 0o777).toBe(0o600);
+    expect(statSync(dirname(output.trim())).mode & 0o777).toBe(0o700);
+  });
+
+  it("keeps eight, and none for longer than 14 days", async () => {
+    const first = (await snapshot()).output.trim();
+    for (let day = 1; day <= 9; day++) writeFileSync(join(dirname(first), `etcd-2020010${day}T000000.000Z.db`), "old");
+    await snapshot();
+    expect(snapshots()).toHaveLength(8);
+    for (const name of snapshots())
+      if (name.startsWith("etcd-2020")) utimesSync(join(dirname(first), name), new Date(0), new Date(0));
+    await snapshot();
+    expect(snapshots().filter((name) => name.startsWith("etcd-2020"))).toEqual([]);
+  });
+
+  it("fails and keeps nothing if the snapshot is damaged or cannot be saved", async () => {
+    const damaged = await snapshot('echo "Error: integrity check failed"; exit 1');
+    expect(damaged.code).toBe(1);
+    expect(damaged.output).toContain("it is damaged: integrity check failed");
+    const refused = await snapshot("exit 0", 'echo "Error: context deadline exceeded"; exit 1');
+    expect(refused.output).toContain("context deadline exceeded");
+    expect(snapshots()).toEqual([]);
+  });
+
+  it("stops the change that it was to precede", async () => {
+    await snapshot("exit 1");
+    const { code, output } = await run(
+      `export PATH=${folder}/bin:$PATH ROOT; snapshot "the restart of etcd" 10.0.0.1; echo restarted`,
+    );
+    expect(code).toBe(1);
+    expect(output).toContain("without a snapshot of etcd, the restart of etcd does not take place");
+    expect(output).not.toMatch(/^restarted$/m);
   });
 });
 

@@ -424,3 +424,16 @@ it("addresses are those of the SSH configuration", () => {
     ]),
   );
 });
+
+describe("the snapshots", () => {
+  const saved = (minutes: number) => ({
+    value: { ...member, snapshot: new Date(healthy.at.getTime() - minutes * 60_000) },
+  });
+
+  it("are shown by the age of the newest, and where it is", () => {
+    expect(renderReport(healthy)).toMatch(/^snapshots +none yet$/m);
+    const etcd = { "controller-0": saved(500), "controller-1": saved(90), "controller-2": silent };
+    expect(renderReport({ ...healthy, etcd })).toMatch(/^snapshots +the newest is 90 min old, on controller-1$/m);
+    expect(renderReport({ ...healthy, etcd: { "controller-0": saved(500) } })).toMatch(/8 h old, on controller-0$/m);
+  });
+});

@@ -1,0 +1,29 @@
+/** The machines on which etcd has run, as a deployment records them. Pure. */
+import type { Deployment } from "../pulumi";
+
+/** A machine on which a step of the bootstrap, usually etcd, has run. */
+export interface EtcdMachine {
+  readonly name: string;
+  /** URN of the step's remote command. */
+  readonly urn: string;
+  /** Id of the instance on which that command last ran. */
+  readonly instanceId: string;
+}
+
+export const etcdMachines = (deployment: Deployment): EtcdMachine[] => machinesOf(deployment, "etcd");
+
+/** The machines on which a step of the bootstrap has run. */
+export function machinesOf({ resources = [] }: Deployment, wanted: string): EtcdMachine[] {
+  return resources.flatMap(({ type, urn, inputs }) => {
+    const [step, name = ""] = (urn.split("::").pop() ?? "").split("@");
+    if (type !== "command:remote:Command" || step !== wanted) return [];
+    const [instanceId] = (inputs?.["triggers"] ?? []) as unknown[];
+    return [{ name, urn, instanceId: String(instanceId) }];
+  });
+}
+
+/** The machines that had the cluster's data, if none of them exists any longer. */
+export function lostWithAllData(deployment: Deployment, live: { has(id: string): boolean }): string[] {
+  const machines = etcdMachines(deployment);
+  return machines.some(({ instanceId }) => live.has(instanceId)) ? [] : machines.map(({ name }) => name);
+}

@@ -1,0 +1,76 @@
+/** What `make up` does about etcd before Pulumi runs: refuses to lose the data, and lets unhealthy members be set up again. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { libraryDirectory, runtimeDirectory } from "../../bootstrap/places";
+import { insists } from "../../cluster/config/changes";
+import { UserError } from "../../lib/errors";
+import { progress } from "../../lib/progress";
+import { stackFiles } from "../outputs";
+import type { Deployment } from "../pulumi";
+import type { Stack } from "../stack";
+import { type EtcdMachine, etcdMachines, lostWithAllData, machinesOf } from "./members";
+import { newestSnapshot } from "./snapshot";
+import { ssh, trySsh, unreachable } from "./ssh";
+
+/** Whether the user accepts that the cluster begins again, empty. */
+const mayLoseData = (): boolean => insists(process.env);
+
+/** Seconds that a member has to become healthy, for example after its machine was started. */
+const patience = 30;
+
+/** @throws UserError if no machine with the cluster's data exists any longer, unless LOSE_DATA=yes accepts that. */
+export function refuseToLoseData(stack: Stack, deployment: Deployment, live: { has(id: string): boolean }): void {
+  const lost = lostWithAllData(deployment, live);
+  if (lost.length === 0 || mayLoseData()) return;
+  const newest = newestSnapshot(stack);
+  const restore = `make restore STACK=${stack.name} SNAPSHOT=${newest ?? "<file>"}`;
+  throw new UserError(
+    `Every machine that had the cluster's data is lost: ${lost.join(", ")}. New ones would form an empty cluster.`,
+    `To create them nevertheless: LOSE_DATA=yes make up STACK=${stack.name}. Then bring the data back with a snapshot: ${restore} (${newest ? "the newest on this machine" : "there is none on this machine"}).`,
+  );
+}
+
+/**
+ * Arguments for `pulumi up` that let the step etcd run again on machines whose member is unhealthy. The step knows what to
+ * do about it: start the member, let it join anew, or refuse and say how to restore a snapshot.
+ */
+export async function etcdArguments(stack: Stack, deployment: Deployment): Promise<string[]> {
+  if (!existsSync(join(stack.dir, stackFiles.sshConfig))) return [];
+  const machines = etcdMachines(deployment);
+  if (mayLoseData()) await acceptLoss(stack, machines);
+  // an empty cluster does not know the nodes, and kubelets register them only when they start
+  const nodes = mayLoseData() ? machinesOf(deployment, "kubelet") : [];
+  return [...nodes, ...(await stillUnhealthy(stack, machines))].map(({ urn }) => `--replace=${urn}`);
+}
+
+/** The members that do not become healthy in time. */
+async function stillUnhealthy(stack: Stack, machines: readonly EtcdMachine[]): Promise<EtcdMachine[]> {
+  const first = await unhealthy(stack, machines);
+  if (first.length === 0) return [];
+  const names = (found: readonly EtcdMachine[]): string => found.map(({ name }) => name).join(", ");
+  const found = await progress(`waiting up to ${patience} s: etcd on ${names(first)} is unhealthy`, async () => {
+    const end = Date.now() + patience * 1000;
+    let left = first;
+    while (left.length && Date.now() < end) {
+      await sleep(2000);
+      left = await unhealthy(stack, left);
+    }
+    return left;
+  });
+  if (found.length) console.log(`The step etcd runs again on ${names(found)}.`);
+  return found;
+}
+
+/** Tells the machines that the step etcd may form an empty cluster although there was data. Forgotten with the next boot. */
+async function acceptLoss(stack: Stack, machines: readonly EtcdMachine[]): Promise<void> {
+  const command = `sudo mkdir -p ${runtimeDirectory} && sudo touch ${runtimeDirectory}/lose-data`;
+  await Promise.all(machines.map(({ name }) => ssh(stack, name, command).catch(() => undefined)));
+}
+
+/** The members that are unhealthy. Nothing is known about a machine that cannot be reached. */
+async function unhealthy(stack: Stack, machines: readonly EtcdMachine[]): Promise<EtcdMachine[]> {
+  const command = `sudo bash -c '. ${libraryDirectory}/cluster.sh; etcd_healthy 127.0.0.1'`;
+  const codes = await Promise.all(machines.map(async ({ name }) => (await trySsh(stack, name, command)).exitCode));
+  return machines.filter((_, index) => codes[index] !== 0 && codes[index] !== unreachable);
+}
