@@ -31,7 +31,7 @@ export async function checkStatus(stack: Stack, outputs: StackOutputs, patience 
 async function settled(ask: () => Promise<Facts>, patience: number): Promise<Facts> {
   const end = Date.now() + patience * 1000;
   let facts = await ask();
-  const isFinal = (): boolean => findings(facts).length === 0 || Date.now() > end;
+  const isFinal = (): boolean => findings(facts).length === 0 || Date.now() >= end;
   if (isFinal()) return facts;
   return progress(`waiting up to ${patience} s: ${findings(facts)[0]?.fault}`, async () => {
     while (!isFinal()) {

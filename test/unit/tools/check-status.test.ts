@@ -46,6 +46,13 @@ describe("a check", () => {
     expect(printed.join("\n")).toMatch(/worker-1 .* stopped/);
   });
 
+  it("asks once without patience, however short the answer took", async () => {
+    vi.spyOn(Date, "now").mockReturnValue(1_000_000);
+    states = ["pending", "running"];
+    await expect(checkStatus(stack, outputs)).rejects.toThrow(/worker-1 is pending/);
+    expect(asked).toBe(1);
+  });
+
   it("waits for faults to pass", async () => {
     states = ["pending", "running"];
     await checkStatus(stack, outputs, 5);
