@@ -4,7 +4,6 @@
  * data that the program uses.
  */
 import { type Leaf, signingAuthority } from "../cluster/certificates";
-import { encryptionConfig } from "../cluster/encryption";
 import { type Material, materials } from "../cluster/material";
 import { type ClusterSpec, firstController } from "../cluster/spec";
 import { caValidityHours } from "../cluster/validity";
@@ -55,8 +54,8 @@ function materialCommands(material: Material, spec: ClusterSpec): string[] {
         `key ${material.name}`,
         `openssl pkey -in pki/${material.name}/key -pubout -out pki/${material.name}/public`,
       ];
-    case "encryption-config":
-      return [`cat >pki/${material.key} <<END\n${encryptionConfig("$(openssl rand -base64 32)").trimEnd()}\nEND`];
+    case "encryption-key":
+      return [`openssl rand -base64 32 >pki/${material.key}`];
     case "kubeconfig":
       return [`kubeconfig ${material.key} ${material.user} ${material.pair} ${material.server}`];
   }

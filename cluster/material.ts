@@ -18,7 +18,7 @@ export type MaterialKey =
   | `${PairName}/${"cert" | "key"}`
   | `service-account/${"key" | "public"}`
   | "client-ca-bundle"
-  | "encryption-config"
+  | "encryption-key"
   | KubeconfigKey;
 
 /**
@@ -52,8 +52,8 @@ interface BundleMaterial {
   readonly of: readonly MaterialKey[];
 }
 interface EncryptionMaterial {
-  readonly kind: "encryption-config";
-  readonly key: "encryption-config";
+  readonly kind: "encryption-key";
+  readonly key: "encryption-key";
 }
 export interface KubeconfigMaterial {
   readonly kind: "kubeconfig";
@@ -111,6 +111,6 @@ export const materials = (spec: ClusterSpec): readonly Material[] => [
   ...leaves(spec).map((leaf): LeafMaterial => ({ kind: "leaf", leaf })),
   { kind: "bundle", key: "client-ca-bundle", of: ["kubernetes-ca/cert", `${signingAuthority.name}/cert`] },
   { kind: "key-pair", name: "service-account" },
-  { kind: "encryption-config", key: "encryption-config" },
+  { kind: "encryption-key", key: "encryption-key" },
   ...kubeconfigs(spec),
 ];

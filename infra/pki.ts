@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { type Authority, type Leaf, signingAuthority } from "../cluster/certificates";
-import { encryptionConfig } from "../cluster/encryption";
 import { renderKubeconfig } from "../cluster/kubeconfig";
 import { administrator, type Material, type MaterialKey, materials, type PairName } from "../cluster/material";
 import type { ClusterSpec } from "../cluster/spec";
@@ -90,8 +89,8 @@ export class Pki extends pulumi.ComponentResource {
       case "bundle":
         this.texts.set(material.key, pulumi.concat(...material.of.map((key) => this.material(key))));
         return;
-      case "encryption-config":
-        this.texts.set(material.key, this.encryptionKey().apply(encryptionConfig));
+      case "encryption-key":
+        this.texts.set(material.key, this.encryptionKey());
         return;
       case "kubeconfig":
         this.texts.set(material.key, this.kubeconfig(material.pair, material.user, material.server));

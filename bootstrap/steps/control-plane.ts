@@ -1,8 +1,9 @@
 /** kube-apiserver, kube-controller-manager and kube-scheduler. */
 import type { Controller } from "../../cluster/shape";
 import type { ClusterSpec } from "../../cluster/spec";
-import { fileFrom, kubeconfigFile, pkiFile, pkiPair, type StepFile, unitFile } from "../files";
+import { asset, fileFrom, kubeconfigFile, pkiFile, pkiPair, publicFile, type StepFile, unitFile } from "../files";
 import { withFlags } from "../flags";
+import { libraryDirectory, runtimeDirectory } from "../places";
 import { controllerLines, tlsCipherSuites } from "../parts";
 import { defineStep, everyController } from "../step";
 import { etcd } from "./etcd";
@@ -28,6 +29,7 @@ export const controlPlane = defineStep({
     variables: { KUBERNETES_VERSION: spec.kubernetesVersion, CONTROLLERS: controllerLines(spec) },
     releases: ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
     files: [
+      publicFile(`${libraryDirectory}/encryption.sh`, asset("scripts/lib/encryption.sh")),
       apiServerUnit(spec, controller),
       unitFile("kube-controller-manager.service", {
         CLUSTER_NAME: spec.clusterName,
@@ -51,8 +53,9 @@ export const controlPlane = defineStep({
       ).flatMap((pair) => pkiPair(pair, pair)),
       kubeconfigFile("controller-manager", "kubeconfig/kube-controller-manager"),
       kubeconfigFile("scheduler", "kubeconfig/kube-scheduler"),
-      { path: "/etc/kubernetes/encryption-config.yaml", mode: "0600", source: "encryption-config" },
+      { path: `${runtimeDirectory}/control-plane/encryption-key`, mode: "0600", source: "encryption-key" },
     ],
+    admin: true,
     after: [etcd.at(controller)],
   }),
 });

@@ -92,7 +92,10 @@ export const changes: Readonly<Record<Key, Change>> = {
   nodeLabels: { class: "in place" },
   mirror: { class: "in place" },
   registryMirror: { class: "in place" },
-  encryptionKey: fixed("would make every Secret unreadable that was written with the former key"),
+  encryptionKey: {
+    class: "in place",
+    note: "every Secret is rewritten with the new key",
+  },
   certificateValidityHours: { class: "rolled", note: "all certificates are renewed except those of CAs" },
   certificateEpoch: { class: "rolled" },
   awsEndpoint: {

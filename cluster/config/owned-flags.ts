@@ -40,7 +40,10 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
     ["anonymous-auth", "authentication-config"],
   ],
   ["every request is authorized by Node and RBAC.", ["authorization-mode", "authorization-config"]],
-  ["Secrets are encrypted at rest with encryptionKey.", ["encryption-provider-config"]],
+  [
+    "Secrets are encrypted at rest with encryptionKey.",
+    ["encryption-provider-config", "encryption-provider-config-automatic-reload"],
+  ],
   ["a token file is a password that nothing rotates.", ["token-auth-file"]],
   ["the pod network needs privileged pods.", ["allow-privileged"]],
   ["the audit policy and its log are the record of the cluster.", ["audit-policy-file", "audit-log-path"]],

@@ -1,4 +1,5 @@
 /** The data of a single control-plane machine: it is never silently replaced by an empty cluster, and it comes back. */
+import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { images } from "../../cluster/versions";
 import { takeSnapshot } from "../support/failures";
@@ -45,6 +46,23 @@ it("the only control-plane machine is not replaced unasked, and a fetched snapsh
   await cluster.make`restore SNAPSHOT=${snapshot}`;
   await cluster.make`up`;
   expect(await kept()).toBe("b");
+});
+
+it("a snapshot that is older than a change of encryptionKey becomes readable with the former key", async () => {
+  await cluster.kubectl`create secret generic locked -n default --from-literal=a=b`;
+  const snapshot = await takeSnapshot(cluster);
+  await cluster.configureSecret("encryptionKey", randomBytes(32).toString("base64"));
+  await cluster.make`up`;
+  const restored = await cluster.tryMake`restore SNAPSHOT=${snapshot}`;
+  expect(restored.exitCode).not.toBe(0);
+  expect(restored.all).toMatch(
+    /The snapshot is restored, but the cluster has no key for Secrets in it: key-\S+ \(\d+\)/,
+  );
+  const refusal = await cluster.tryMake`up`;
+  expect(refusal.exitCode).not.toBe(0);
+  cluster.configure({ encryptionKey: undefined });
+  await cluster.make`up`;
+  expect(await cluster.kubectl`get secret locked -n default -o jsonpath={.data.a}`).toBe(btoa("b"));
 });
 
 it("LOSE_DATA=yes begins with an empty cluster, once", async () => {

@@ -35,6 +35,8 @@ export const scriptText = (file: string): string => readFileSync(join(__dirname,
 
 export class TestCluster {
   private readonly config: Record<string, unknown>;
+  /** Goes with the secrets in it. */
+  private encryptionsalt: string | undefined;
   private variables: Record<string, string> = {};
   /** What else the user's shell exports. */
   exported: Readonly<Record<string, string>> = {};
@@ -68,6 +70,20 @@ export class TestCluster {
   /** Changes the configuration for the next make target: keys without the namespace, undefined removes one. */
   configure(values: Readonly<Record<string, unknown>>): void {
     for (const [name, value] of Object.entries(values)) this.config[`kubernetes-from-scratch:${name}`] = value;
+  }
+
+  /** Changes a secret of the configuration as a user does. The cluster exists. */
+  async configureSecret(name: string, value: string): Promise<void> {
+    this.prepare();
+    await this.loadEnvironment();
+    await this.succeed("pulumi", ["config", "set", "--secret", name, "--stack", this.at.stack], value);
+    const file = parse(readFileSync(this.configFile, "utf8")) as {
+      config: Record<string, unknown>;
+      encryptionsalt: string;
+    };
+    this.encryptionsalt = file.encryptionsalt;
+    const key = `kubernetes-from-scratch:${name}`;
+    this.config[key] = file.config[key];
   }
 
   /** Runs a make target for this stack and returns its whole output. @throws unless it exits with 0. */
@@ -182,7 +198,11 @@ export class TestCluster {
   /** Writes the stack's configuration, as every make target does first. */
   prepare(): void {
     if (this.text === null) rmSync(this.configFile, { force: true });
-    else writeFileSync(this.configFile, this.text ?? stringify({ config: this.config }));
+    else
+      writeFileSync(
+        this.configFile,
+        this.text ?? stringify({ encryptionsalt: this.encryptionsalt, config: this.config }),
+      );
   }
 
   /** Arguments for make. */

@@ -57,13 +57,15 @@ export class Writer {
 
   /**
    * @param kubeconfig path of an administrator's kubeconfig with embedded certificates.
-   * @param namespace an existing namespace for the ConfigMaps that are written.
+   * @param namespace an existing namespace for what is written.
    * @param patience seconds for which a request is retried before it counts as given up.
+   * @param resource what is written.
    */
   constructor(
     kubeconfig: string,
     private readonly namespace: string,
     private readonly patience = 30,
+    private readonly resource: "configmaps" | "secrets" = "configmaps",
   ) {
     this.credentials = credentials(kubeconfig);
     const { ca, cert, key } = this.credentials;
@@ -100,7 +102,7 @@ export class Writer {
   private async work(): Promise<void> {
     for (let n = 0; this.running; n++) {
       const name = `write-${this.run}-${n}`;
-      if (await this.persist("POST", "", JSON.stringify({ metadata: { name }, data: { n: String(n) } })))
+      if (await this.persist("POST", "", JSON.stringify({ metadata: { name }, data: { n: btoa(String(n)) } })))
         this.acknowledged.push(name);
       await this.persist("GET", `/${name}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -152,7 +154,7 @@ export class Writer {
   ): Promise<{ status: number; body: string; fault: string }> {
     return new Promise((resolve) => {
       const call = request(
-        new URL(`/api/v1/namespaces/${this.namespace}/configmaps${path}`, this.credentials.server),
+        new URL(`/api/v1/namespaces/${this.namespace}/${this.resource}${path}`, this.credentials.server),
         { method, agent: this.agent, timeout, headers: body ? { "content-type": "application/json" } : {} },
         (response) => {
           let text = "";

@@ -8,9 +8,10 @@ import { Writer, type WriterReport } from "./writer";
 export async function whileWriting(
   cluster: TestCluster,
   disturb: (writer: Writer) => Promise<void>,
+  resource?: "configmaps" | "secrets",
 ): Promise<WriterReport> {
   await cluster.tryKubectl`create namespace writes`;
-  const writer = new Writer(join(stackDir(cluster.at.stack), "kubeconfig"), "writes", 60);
+  const writer = new Writer(join(stackDir(cluster.at.stack), "kubeconfig"), "writes", 60, resource);
   writer.start();
   await until(writer, 10);
   let report: WriterReport;

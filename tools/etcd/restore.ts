@@ -31,15 +31,28 @@ export async function restoreSnapshot(stack: Stack, machines: readonly string[],
     await each(reachable, (machine) => ssh(stack, machine, "sudo systemctl start --no-block etcd"));
     await each(reachable, (machine) => until(stack, machine, "etcd is healthy", healthy));
   });
+  const unreadable = await ssh(stack, reachable[0]!, forgetLoadedKeys);
   await progress("starting the control plane", async () => {
     await each(reachable, (machine) => ssh(stack, machine, startServices));
     await each(reachable, (machine) => until(stack, machine, "the API server is ready", ready));
   });
   await each(reachable, (machine) => ssh(stack, machine, `sudo rm -f ${uploaded}`));
+  if (unreadable)
+    throw new UserError(
+      `The snapshot is restored, but the cluster has no key for Secrets in it: ${unreadable.split("\n").join(", ")}. ` +
+        "It is older than a change of encryptionKey.",
+      `Set encryptionKey to the key of that time, or unset it if it was not set, and run make up STACK=${stack.name}. ` +
+        "Afterwards it can be changed again.",
+    );
 }
 
-const withLibrary = (command: string): string => `sudo bash -c '. ${libraryDirectory}/cluster.sh; ${command}' 2>&1`;
+const withLibrary = (command: string): string => `sudo bash -c '. ${libraryDirectory}/cluster.sh; ${command}'`;
 const healthy = withLibrary("etcd_healthy 127.0.0.1");
+/** What the snapshot says about the API servers' keys is out of date. Prints which keys would be needed to read Secrets. */
+const forgetLoadedKeys = withLibrary(
+  "[ ! -e /etc/kubernetes/encryption-config.yaml ] || " +
+    `{ . /etc/kubernetes-from-scratch/etcd-cluster && . ${libraryDirectory}/encryption.sh && forget_loaded_keys && unreadable_secrets; }`,
+);
 const hasApi = "[ ! -e /etc/systemd/system/kube-apiserver.service ]";
 const ready = withLibrary(`${hasApi} || api_ready 127.0.0.1`);
 const startServices = `${hasApi} || sudo systemctl start --no-block kube-apiserver kube-controller-manager kube-scheduler`;

@@ -14,7 +14,6 @@ api_ready() {
 # as_admin: from here on, kubectl acts as the cluster's administrator. The kubeconfig is in memory until the step ends.
 as_admin() {
   export KUBECONFIG=$RUNTIME/$STEP/admin.conf
-  on_exit "rm -rf $RUNTIME/$STEP"
   wait_for 60 "the API server is ready" api_ready 127.0.0.1
 }
 

@@ -31,7 +31,7 @@ inside() {
 finish() {
   local code=$?
   run_on_exit
-  rm -f "$RUNTIME/$STEP.secrets"
+  rm -rf "$RUNTIME/$STEP.secrets" "${RUNTIME:?}/$STEP"
   echo "$code" >"$RUNTIME/$STEP.result.new"
   mv -fT "$RUNTIME/$STEP.result.new" "$RUNTIME/$STEP.result"
 }

@@ -3,11 +3,14 @@
 # afterwards one machine restarts at a time, and only while the API servers of the others are ready.
 # Input: NODE_NAME, KUBERNETES_VERSION, CONTROLLERS (lines of "name address"), RELEASES, MIRROR.
 
+# shellcheck source=bootstrap/scripts/lib/encryption.sh
+. "$LIBRARY/encryption.sh"
+
 install_binary kube-apiserver kube-controller-manager kube-scheduler kubectl
 [ -d /var/log/kubernetes/audit ] || install -d -m 0700 /var/log/kubernetes/audit
 
 readonly API=(kube-apiserver.service /usr/local/bin/kube-apiserver /etc/etcd/etcd-ca.pem
-  /etc/kubernetes/{authentication-config,admission-config,audit-policy,encryption-config}.yaml
+  /etc/kubernetes/{authentication-config,admission-config,audit-policy}.yaml
   "$PKI"/{client-ca,kubernetes-ca,front-proxy-ca,service-account,service-account-key}.pem
   "$PKI"/{kube-apiserver,apiserver-etcd-client,apiserver-kubelet-client,front-proxy-client}{,-key}.pem)
 readonly MANAGER=(kube-controller-manager.service /usr/local/bin/kube-controller-manager /etc/kubernetes/controller-manager.conf
@@ -22,6 +25,9 @@ others_ready() {
   local address
   for address in "${others[@]}"; do wait_for "$1" "the API server on $address is ready" api_ready "$address"; done
 }
+
+KEY=$(named_key "$(cat "$RUNTIME/$STEP/encryption-key")")
+admit_key # a change of the keys is loaded without a restart
 
 verdict "${API[@]}"
 if [ "$VERDICT" = restart ]; then
@@ -39,5 +45,10 @@ blame kube-controller-manager.service
 wait_for 60 "the controller manager is healthy" healthy 10257
 blame kube-scheduler.service
 wait_for 60 "the scheduler is healthy" healthy 10259
+
+if ! is_only_key; then
+  as_admin
+  change_key
+fi
 
 proof "Kubernetes $KUBERNETES_VERSION control plane on $NODE_NAME is ready"

@@ -18,6 +18,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 
 const scripts = join(__dirname, "../../../bootstrap/scripts/lib");
 const tools = join(__dirname, "../../../bootstrap/scripts/tools");
@@ -274,6 +275,107 @@ describe("the turn", () => {
     expect(lost.code).toBe(1);
     expect(lost.output).toContain("lost the restart lock");
     expect(lost.output).not.toMatch(/^restart$/m);
+  });
+});
+
+describe("the encryption of Secrets", () => {
+  const configuration = (): string => join(folder, "etc/kubernetes/encryption-config.yaml");
+  const name = (secret: string): string => `key-${sha256(secret).slice(0, 12)}`;
+  const stored = (key: string, path: string): string =>
+    `/registry/secrets/${path}\n${key === "plain" ? "k8s\0\n\u0002v1" : `k8s:enc:secretbox:v1:${key}:`}\0\u0001\n\n \0\n`;
+  /** Runs commands with the wanted key `new`, on machine a of `machines`, while etcd contains these values. */
+  const encryption = (commands: string, etcd = "", machines = "a 10.0.0.1"): ReturnType<typeof run> => {
+    writeFileSync(join(folder, "etcd"), etcd);
+    return run(
+      [
+        `NODE_NAME=a CONTROLLERS=$'${machines}'; . ${folder}/lib/encryption.sh; KEY=$(named_key new)`,
+        `etcdctl() { case "$*" in *" get "*) cat ${folder}/etcd ;; *) echo "etcdctl \${*:5}" ;; esac; }`,
+        `pause() { SECONDS=$((SECONDS + 100)); }; report_keys() { echo "reports $(cut -d ' ' -f 1)"; }`,
+        commands,
+      ].join("\n"),
+    );
+  };
+
+  it("encrypts with the first key, decrypts with all of them, and reads plain text", async () => {
+    const { output } = await encryption(`printf '%s\\n' 'one MQ==' 'two Mg==' | configure_keys; configured_keys`);
+    expect(output).toMatch(/\none MQ==\ntwo Mg==\n$/);
+    expect(parse(readFileSync(configuration(), "utf8"))).toEqual({
+      apiVersion: "apiserver.config.k8s.io/v1",
+      kind: "EncryptionConfiguration",
+      resources: [
+        {
+          resources: ["secrets"],
+          providers: [
+            {
+              secretbox: {
+                keys: [
+                  { name: "one", secret: "MQ==" },
+                  { name: "two", secret: "Mg==" },
+                ],
+              },
+            },
+            { identity: {} },
+          ],
+        },
+      ],
+    });
+    expect(statSync(configuration()).mode & 0o777).toBe(0o600);
+  });
+
+  it("shows in etcd with which key", async () => {
+    const etcd = stored("key1", "default/a") + stored("plain", "default/b") + stored(name("new"), "kube-system/c");
+    const { output } = await encryption("encrypted_secrets; echo; stale_secrets", etcd);
+    expect(output.split("\n")).toEqual([
+      ...["key1 /registry/secrets/default/a", "plain /registry/secrets/default/b"],
+      ...[`${name("new")} /registry/secrets/kube-system/c`, ""],
+      ...["/registry/secrets/default/a", "/registry/secrets/default/b", ""],
+    ]);
+  });
+
+  it("adds a new key behind the present one, once", async () => {
+    const { output } = await encryption("configure_keys <<<'key1 b2xk'; admit_key; admit_key; configured_keys");
+    expect(output).toMatch(new RegExp(`\nkey1 b2xk\n${name("new")} new\n$`));
+  });
+
+  it("begins with the wanted key if there is nothing to read yet", async () => {
+    const { output } = await encryption("admit_key; configured_keys");
+    expect(output).toMatch(new RegExp(`^reports ${name("new")}\n[^]*\n${name("new")} new\n$`));
+  });
+
+  it("does not begin before all Secrets can be read with it", async () => {
+    const until = (commands: string, machines?: string): ReturnType<typeof run> =>
+      encryption(commands, stored("key1", "default/a"), machines);
+    const alone = await until("admit_key");
+    expect(alone.code).toBe(1);
+    expect(alone.output).toContain("1 Secrets are encrypted with another key");
+    expect(existsSync(configuration())).toBe(false);
+    const others = await until(`pause() { echo >${folder}/etcd; }; admit_key`, "a 10.0.0.1\\nb 10.0.0.2");
+    expect(others.code).toBe(0);
+    expect(existsSync(configuration())).toBe(true);
+  });
+
+  it("knows what every API server has loaded", async () => {
+    const machines = "a 10.0.0.1\\nb 10.0.0.2";
+    const reported = (a: string, b: string): string => `kfs/a\n${a}\nkfs/b\n${b}\nkfs/gone\nkey1\n`;
+    const decrypts = `loaded_everywhere "* new *" && echo yes`;
+    const encrypts = `loaded_everywhere " new *" && echo yes`;
+    expect((await encryption(decrypts, reported("old new", "new"), machines)).output).toBe("yes\n");
+    expect((await encryption(encrypts, reported("new old", "new"), machines)).output).toBe("yes\n");
+    expect((await encryption(encrypts, reported("new", "old new"), machines)).output).toBe("b has loaded old new\n");
+    expect((await encryption(decrypts, reported("new", "newer"), machines)).output).toBe("b has loaded newer\n");
+    expect((await encryption(decrypts, "kfs/a\nnew\n", machines)).output).toBe("b has loaded nothing\n");
+  });
+
+  it("does not change while Secrets would become unreadable, and names their keys", async () => {
+    const etcd = stored("key-lost", "default/a") + stored("key1", "default/b") + stored("plain", "default/c");
+    const { code, output } = await encryption("configure_keys <<<'key1 b2xk'; admit_key; change_key", etcd);
+    expect(code).toBe(1);
+    expect(output).toContain("Secrets are encrypted with keys that this cluster does not have: key-lost (1).");
+  });
+
+  it("has nothing to do if the wanted key is the only one", async () => {
+    const { code, output } = await encryption('configure_keys <<<"$KEY"; admit_key; is_only_key && echo done');
+    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringMatching(/wrote .*\ndone\n$/) as string });
   });
 });
 

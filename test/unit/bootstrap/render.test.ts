@@ -7,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withFlags } from "../../../bootstrap/flags";
 import { inputKeys, renderCommand, renderStdin } from "../../../bootstrap/render";
 import type { Step } from "../../../bootstrap/step";
-import { encryptionConfig } from "../../../cluster/encryption";
 import { steps } from "../../../bootstrap/steps";
 import { fill } from "../../../bootstrap/files";
 import { spec } from "../../support/spec";
@@ -113,10 +112,4 @@ describe("a template", () => {
     expect(() => fill("a {{B}} c", {})).toThrow("no value for {{B}}");
     expect(() => fill("a", { B: "b" })).toThrow("no placeholder for B");
   });
-});
-
-it("encrypts Secrets with secretbox, and can still read plain ones", () => {
-  const text = encryptionConfig("a2V5");
-  expect(text.indexOf("secretbox")).toBeLessThan(text.indexOf("identity"));
-  expect(text).toContain("secret: a2V5");
 });
