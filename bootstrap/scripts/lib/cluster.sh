@@ -79,11 +79,16 @@ give_turn() {
   TURN_PROCESS=
 }
 
+# await_turn: the step fails if it cannot have the lock.
+await_turn() {
+  take_turn 600 || fail "timed out after 600 s waiting for the restart lock, which another control-plane machine holds"
+}
+
 # in_turn UNIT HEALTHY_WITHIN: waits until HEALTHY_WITHIN, called with a number of seconds, finds the other machines healthy,
 # takes the turn, and checks again.
 in_turn() {
   "$2" 180
-  take_turn 600 || fail "timed out after 600 s waiting for the restart lock, which another control-plane machine holds"
+  await_turn
   "$2" 120
   has_turn || fail "lost the restart lock before the restart of $1: run this again"
 }
