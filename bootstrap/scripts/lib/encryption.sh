@@ -37,9 +37,10 @@ configure_keys() {
 data() { etcdctl --endpoints "$(etcd_endpoints)" --command-timeout 60s "$@"; }
 
 # encrypted_secrets: lines of "key path" for every Secret in etcd, with the name of the key that encrypts it, or "plain".
+# A value begins with k8s:enc:secretbox:v1:<key>: and then is binary; a path has at most 334 characters.
 encrypted_secrets() {
-  data get --prefix /registry/secrets/ | LC_ALL=C awk -v prefix=k8s:enc:secretbox:v1: '
-    path != "" { print index($0, prefix) == 1 ? substr($0, 1 + length(prefix), index(substr($0, 1 + length(prefix)), ":") - 1) : "plain", path; path = ""; next }
+  data get --prefix /registry/secrets/ | cut -b -400 | LC_ALL=C awk -F : '
+    path != "" { print ($0 ~ /^k8s:enc:secretbox:v1:/ ? $5 : "plain"), path; path = ""; next }
     /^\/registry\/secrets\// { path = $0 }'
 }
 
