@@ -95,3 +95,14 @@ it("a change back to the stack's own key, while a machine is lost for good", asy
   await healthy(cluster);
   await expectOnly(original);
 });
+
+it("a change while machines join", async () => {
+  cluster.configure({ controlPlaneCount: 1 });
+  await cluster.make`up`;
+  const key = newKey();
+  await cluster.configureSecret("encryptionKey", key);
+  cluster.configure({ controlPlaneCount: 3 });
+  await cluster.make`up`;
+  await healthy(cluster);
+  await expectOnly(key);
+});

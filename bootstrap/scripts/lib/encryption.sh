@@ -66,8 +66,11 @@ report_keys() { data put "$LOADED/$NODE_NAME" "$(cut -d ' ' -f 1 | paste -sd ' '
 # forget_loaded_keys: what machines have reported is out of date, because etcd was restored from a snapshot.
 forget_loaded_keys() { data del --prefix "$LOADED/" >/dev/null; }
 
-# admit_key: the API server can start with the configuration. Without one, it would fail to read what others still encrypt
-# with another key, and it does not need to do so before it serves.
+# waits_for_key MACHINE: its API server does not start before the others have changed the key.
+waits_for_key() { [[ $(data get --print-value-only "$LOADED/$1") == *" waiting" ]]; }
+
+# admit_key: the API server can start with the configuration. On a new machine, which does not have the key that others still
+# encrypt with, it starts only when they have changed it.
 admit_key() {
   local keys patience=0
   if [ -e "$ENCRYPTION" ]; then
@@ -75,10 +78,13 @@ admit_key() {
     grep -q "^${KEY% *} " <<<"$keys" || configure_keys <<<"$keys"$'\n'"$KEY"
     return
   fi
-  report_keys <<<"$KEY"
-  [ -z "$(other_controllers)" ] || patience=600
-  wait_for "$patience" "all Secrets are encrypted with the configured encryptionKey" all_encrypted
+  if [ -n "$(stale_secrets)" ]; then
+    report_keys <<<"$KEY"$'\nwaiting'
+    [ -z "$(other_controllers)" ] || patience=600
+    wait_for "$patience" "all Secrets are encrypted with the configured encryptionKey" all_encrypted
+  fi
   configure_keys <<<"$KEY"
+  report_keys <<<"$KEY"
 }
 
 # load_keys <lines of "name secret": configures them, waits until the API server has loaded them, and reports that.

@@ -18,13 +18,16 @@ readonly MANAGER=(kube-controller-manager.service /usr/local/bin/kube-controller
 readonly SCHEDULER=(kube-scheduler.service /usr/local/bin/kube-scheduler /etc/kubernetes/{scheduler.conf,scheduler.yaml}
   "$PKI"/{client-ca,front-proxy-ca}.pem)
 blame kube-apiserver.service
-mapfile -t others < <(other_controllers)
 
 # others_ready SECONDS
 others_ready() {
-  local address
-  for address in "${others[@]}"; do wait_for "$1" "the API server on $address is ready" api_ready "$address"; done
+  local name address
+  while read -r name address; do
+    [ "$name" = "$NODE_NAME" ] || wait_for "$1" "the API server on $address is ready" ready_or_waiting "$name" "$address"
+  done <<<"$CONTROLLERS"
 }
+# one that waits for this machine to change the encryption key does not serve, and will not before that
+ready_or_waiting() { api_ready "$2" || waits_for_key "$1"; }
 
 KEY=$(named_key "$(cat "$RUNTIME/$STEP/encryption-key")")
 admit_key # a change of the keys is loaded without a restart
