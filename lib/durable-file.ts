@@ -1,17 +1,19 @@
 /** Files that survive a kill, a power cut and a full disk: they have their old content or their new, never a part of it. */
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { UserError } from "./errors";
 
 interface Options {
@@ -48,6 +50,7 @@ export function createFile(path: string, content: string, options: Options = {})
 function place(path: string, content: string, options: Options, name: (partial: string) => void): void {
   const { mode = modeOf(path) ?? 0o600, encoding = "utf8", partial = `${path}.${process.pid}.new` } = options;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  removeAbandoned(path);
   try {
     writeSynced(partial, content, mode, encoding);
     name(partial);
@@ -56,6 +59,15 @@ function place(path: string, content: string, options: Options, name: (partial: 
     throw explained(error, path);
   }
   syncFolder(dirname(path));
+}
+
+/** Removes the incomplete files that processes left beside a file when they were killed. */
+function removeAbandoned(path: string): void {
+  const prefix = `${basename(path)}.`;
+  for (const name of readdirSync(dirname(path))) {
+    const [, pid] = (name.startsWith(prefix) && /^(\d+)\.new$/.exec(name.slice(prefix.length))) || [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(dirname(path), name), { force: true });
+  }
 }
 
 /** Writes a file in place, and waits until its content is on disk. */

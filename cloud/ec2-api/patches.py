@@ -129,7 +129,21 @@ def refuse_overlap(original, self, cidr_block, *args, **kwargs):
     return original(self, cidr_block, *args, **kwargs)
 
 
+def ids_of(self, resource_id: str):
+    """The ids of all resources of that one's kind, for the kinds of which moto says that they always exist."""
+    kinds = {
+        "key": lambda: [pair.id for pair in self.key_pairs.values()],
+        "sgr": lambda: [rule.id for rule in self.describe_security_group_rules([], {})],
+        "eni": lambda: self.enis,
+        "eipalloc": lambda: [address.id for address in self.addresses],
+    }
+    return kinds.get(resource_id.partition("-")[0], lambda: None)()
+
+
 def exists(self, resource_id: str) -> bool:
+    ids = ids_of(self, resource_id)
+    if ids is not None:
+        return resource_id in ids
     try:
         return self.do_resources_exist([resource_id])
     except EC2ClientError:

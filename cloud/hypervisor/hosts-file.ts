@@ -1,13 +1,14 @@
 /** The cloud's block in the host's /etc/hosts, a file that others edit as well and whose lines must never be lost. */
 import {
   closeSync,
+  existsSync,
   ftruncateSync,
   fsyncSync,
   openSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
-  statSync,
   writeSync,
 } from "node:fs";
 import { replaceFile } from "../../lib/durable-file";
@@ -20,8 +21,14 @@ interface Places {
   readonly hosts: string;
   /** Held by whoever of this host's clouds writes the file. */
   readonly lock: string;
-  /** Where its content is kept while it is written in place. */
+  /** Where its content is kept while it is written in place, with the new one. */
   readonly kept: string;
+}
+
+/** A change of the file in place, from one content to another. */
+interface Change {
+  readonly before: string;
+  readonly after: string;
 }
 
 const HOST: Places = {
@@ -65,47 +72,75 @@ export function renderHostsFile(text: string, cloud: string, names: readonly Nam
 
 /** Makes the file's block for the cloud contain these names, or removes the block if there are none. */
 export async function updateHostsFile(cloud: string, names: readonly Name[], places: Places = HOST): Promise<void> {
-  const change = (): [string, string] => {
-    const text = readFileSync(places.hosts, ENCODING);
-    return [text, renderHostsFile(text, cloud, names)];
+  const file = realpathSync(places.hosts); // a symbolic link stays one
+  const change = (): Change => {
+    const before = readFileSync(file, ENCODING);
+    return { before, after: renderHostsFile(before, cloud, names) };
   };
-  const [before, wanted] = change();
-  if (before === wanted && statSync(places.kept, { throwIfNoEntry: false }) === undefined) return;
+  const { before, after } = change();
+  if (before === after && ![partialOf(file), places.kept].some((path) => existsSync(path))) return;
   await withFileLock(
     places.lock,
     () => undefined,
     () => {
-      finishInterrupted(places);
-      const [text, rendered] = change(); // another cloud may have written it since
-      if (text !== rendered) write(places, text, rendered);
+      finishInterrupted(file, places.kept);
+      const wanted = change(); // another cloud may have written it since
+      if (wanted.before !== wanted.after) write(file, places.kept, wanted);
       return Promise.resolve();
     },
   );
 }
 
-function write(places: Places, before: string, after: string): void {
-  const file = realpathSync(places.hosts); // a symbolic link stays one
+/** Where the new file is until it is complete. */
+const partialOf = (file: string): string => `${file}.${brand.name}.new`;
+
+function write(file: string, kept: string, change: Change): void {
   try {
-    replaceFile(file, after, { encoding: BYTES, partial: `${file}.${brand.name}.new` });
+    replaceFile(file, change.after, { encoding: BYTES, partial: partialOf(file) });
   } catch (error) {
     // A file that is a mount point, as in a container, cannot be replaced; nor can one in a folder that is read-only.
     if (!["EBUSY", "EXDEV", "EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? ""))
       throw error;
-    replaceFile(places.kept, before, { encoding: BYTES });
-    overwrite(file, before, after);
-    rmSync(places.kept);
+    replaceFile(kept, JSON.stringify(change));
+    overwrite(file, change);
+    rmSync(kept);
   }
 }
 
-/** A kill in the middle of overwriting leaves a mixture of two contents. The one that was kept is put back first. */
-function finishInterrupted({ hosts, kept }: Places): void {
-  if (statSync(kept, { throwIfNoEntry: false }) === undefined) return;
-  overwrite(realpathSync(hosts), readFileSync(hosts, ENCODING), readFileSync(kept, ENCODING));
-  rmSync(kept);
+/**
+ * Removes what a kill has left. In the middle of overwriting, it leaves a mixture of two contents; then the former one is put
+ * back. A file that somebody has edited since stays as it is, and what was kept of it is set aside.
+ */
+function finishInterrupted(file: string, kept: string): void {
+  rmSync(partialOf(file), { force: true });
+  if (!existsSync(kept)) return;
+  const present = readFileSync(file, ENCODING);
+  const change = readChange(kept);
+  if (change && isMixture(present, change)) {
+    overwrite(file, { before: present, after: change.before });
+    rmSync(kept);
+  } else renameSync(kept, `${kept}.old`);
+}
+
+/** What was kept, or undefined if an earlier version kept it. */
+function readChange(kept: string): Change | undefined {
+  try {
+    return JSON.parse(readFileSync(kept, "utf8")) as Change;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a content can have come about by overwriting: each byte is the old or the new one. */
+function isMixture(present: string, { before, after }: Change): boolean {
+  const longest = Math.max(before.length, after.length);
+  const padded = before.padEnd(longest, "\n");
+  const isEither = [...present].every((byte, at) => byte === padded[at] || byte === after[at]);
+  return isEither && present.length >= Math.min(before.length, after.length) && present.length <= longest;
 }
 
 /** Overwrites a file in place. The space is taken before anything is changed: if there is none, the content stays. */
-function overwrite(path: string, before: string, after: string): void {
+function overwrite(path: string, { before, after }: Change): void {
   const [old, wanted] = [before, after].map((text) => Buffer.from(text, BYTES)) as [Buffer, Buffer];
   const file = openSync(path, "r+");
   try {

@@ -7,7 +7,7 @@ import { LABEL, nameOf, ownerLabels } from "../names";
 import { tryRun } from "../../lib/run";
 import { Context, log, statusCode } from "./context";
 import { Instance, Vpc } from "./model";
-import { capabilitiesOf, machineContainer, seed } from "./machine";
+import { capabilitiesOf, limits, machineContainer, seed, type Size } from "./machine";
 
 /** Exit codes of a machine that rebooted or powered off by itself: reboot(2) ends process 1 with SIGHUP or SIGINT. */
 const EXIT_REBOOT = 129;
@@ -148,7 +148,7 @@ export class Instances {
       const container =
         action === "create" || action === "recreate"
           ? await this.create(instance!, vpc)
-          : this.context.docker.getContainer(containerId!);
+          : await this.resized(this.context.docker.getContainer(containerId!), instance!);
       await container.start();
       await this.protect(instance!, await container.inspect());
     }
@@ -157,11 +157,7 @@ export class Instances {
 
   private async create(instance: Instance, vpc: Vpc): Promise<Docker.Container> {
     const { cloud, docker, api, images, releasesDir, preload } = this.context;
-    const [size, boot, host] = await Promise.all([
-      api.size(instance),
-      api.firstBoot(instance),
-      docker.info() as Promise<{ NCPU: number }>,
-    ]);
+    const [size, boot] = await Promise.all([this.size(instance), api.firstBoot(instance)]);
     const modules: Record<string, string> = existsSync("/lib/modules") ? { "/lib/modules": "/lib/modules" } : {};
     const releases = preload && releasesDir ? { [releasesDir]: "/opt/releases" } : {};
     await docker.createVolume({
@@ -174,8 +170,7 @@ export class Instances {
         vpc,
         network: nameOf(cloud, "vpc", vpc.id),
         image: images.machine,
-        cpus: Math.min(size.cpus, host.NCPU),
-        memoryMiB: size.memoryMiB,
+        size,
         capabilities: this.capabilities,
         cgroupV1: !existsSync("/sys/fs/cgroup/cgroup.controllers"),
         readOnly: { ...modules, ...releases },
@@ -183,6 +178,25 @@ export class Instances {
     );
     await container.putArchive(await seed(instance, boot.userData, boot.publicKey), { path: "/var/lib" });
     return container;
+  }
+
+  /** A machine that is about to start, with the size of its instance's type, which may be another one than before. */
+  private async resized(container: Docker.Container, instance: Instance): Promise<Docker.Container> {
+    const [size, { HostConfig }] = await Promise.all([this.size(instance), container.inspect()]);
+    const wanted = limits(size);
+    const same = HostConfig.NanoCpus === wanted.NanoCpus && HostConfig.Memory === wanted.Memory;
+    if (!same) await container.update(wanted);
+    return container;
+  }
+
+  /** Size of the instance's type, or of the host if that has less. */
+  private async size(instance: Instance): Promise<Size> {
+    const { api, docker } = this.context;
+    const [{ cpus, memoryMiB }, host] = await Promise.all([
+      api.size(instance),
+      docker.info() as Promise<{ NCPU: number }>,
+    ]);
+    return { cpus: Math.min(cpus, host.NCPU), memoryMiB };
   }
 
   /** Shuts the machine down cleanly, or cuts its power after half a minute. */

@@ -6,14 +6,29 @@ import { Cloud, LABEL, nameOf, ownerLabels } from "../names";
 import { privateDomain, resolverOf } from "./addresses";
 import { Instance, Vpc } from "./model";
 
+/** What a machine may use of its host. */
+export interface Size {
+  readonly cpus: number;
+  readonly memoryMiB: number;
+}
+
+/** Its size in the engine's terms. Machines have no swap. */
+export const limits = ({
+  cpus,
+  memoryMiB,
+}: Size): Required<Pick<Docker.HostConfig, "NanoCpus" | "Memory" | "MemorySwap">> => ({
+  NanoCpus: cpus * 1e9,
+  Memory: memoryMiB * 2 ** 20,
+  MemorySwap: memoryMiB * 2 ** 20,
+});
+
 /** What a machine consists of, apart from the instance itself. */
 export interface MachineParts {
   readonly cloud: Cloud;
   readonly vpc: Vpc;
   readonly network: string;
   readonly image: string;
-  readonly cpus: number;
-  readonly memoryMiB: number;
+  readonly size: Size;
   /** The Linux capabilities that it gets. */
   readonly capabilities: readonly string[];
   readonly cgroupV1: boolean;
@@ -38,8 +53,7 @@ export function machineContainer(instance: Instance, parts: MachineParts): Docke
       `${nameOf(cloud, "var", instance.id)}:/var`,
       ...Object.entries(parts.readOnly).map(([host, machine]) => `${host}:${machine}:ro`),
     ],
-    NanoCpus: parts.cpus * 1e9,
-    Memory: parts.memoryMiB * 2 ** 20,
+    ...limits(parts.size),
     LogConfig: { Type: "json-file", Config: { "max-size": "1m" } },
   };
   return {

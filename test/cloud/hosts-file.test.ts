@@ -1,7 +1,16 @@
 /** Writing /etc/hosts, on a copy: kills, full disks, mounts, and several clouds at a time. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -94,6 +103,29 @@ describe("/etc/hosts", () => {
       await expect(update("lab", many)).rejects.toThrow(/ENOSPC/);
       expect(content()).toBe(own);
     });
+  });
+
+  it("keeps what its owner adds after a write that failed", async () => {
+    await twoFiles(async (outside) => {
+      await update("lab");
+      fill(outside);
+      const many = Array.from({ length: 500 }, (_, index) => ({
+        ...names[0]!,
+        name: `n-${index}.elb.x.amazonaws.com`,
+      }));
+      await expect(update("lab", many)).rejects.toThrow(/ENOSPC/);
+      rmSync(join(outside, "filler"));
+      appendFileSync(places().hosts, "10.9.9.8 scanner\n");
+      await update("lab", []);
+      expect(content()).toBe(`${own}10.9.9.8 scanner\n`);
+    });
+  });
+
+  it("is without the new file of a kill, although nothing is to be changed", async () => {
+    writeFileSync(`${places().hosts}.kubernetes-from-scratch.new`, "127.0.0.1 loc");
+    await update("lab", []);
+    expect(readdirSync(etc())).toEqual(["hosts"]);
+    expect(content()).toBe(own);
   });
 
   it.each([

@@ -5,7 +5,10 @@ import {
   StopInstancesCommand,
   TerminateInstancesCommand,
   DescribeInstanceStatusCommand,
+  ModifyInstanceAttributeCommand,
+  type _InstanceType,
 } from "@aws-sdk/client-ec2";
+import { totalmem } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cloudUp } from "../../cloud";
 import { apiEndpoint, ec2ApiPid } from "../../cloud/ec2-api";
@@ -35,6 +38,7 @@ afterAll(() => world?.down());
 const markers = async (): Promise<string> => (await world.run(HOST, "cat /var/marker /etc/marker")).stdout;
 const machine = async (): Promise<Machine> =>
   findMachine(await listMachines(world.cloud, await world.docker()), "first", undefined);
+const engineMachine = async () => (await world.docker()).getContainer((await machine()).container!.Id);
 
 describe("a machine", () => {
   it("boots a full system in which cloud-init applies the user data", async () => {
@@ -61,6 +65,28 @@ describe("a machine", () => {
     await world.reachable(HOST);
     expect(await world.boot(HOST)).not.toBe(before);
     expect(await markers()).toBe("kept\nkept");
+  });
+
+  it("has the size of its instance type, also if that is changed while it is stopped", async () => {
+    const memory = async (): Promise<number> =>
+      Number((await world.run(HOST, "awk '/^MemTotal:/ { print $2 }' /proc/meminfo")).stdout) / 2 ** 20;
+    const limit = async (): Promise<number> => (await (await engineMachine()).inspect()).HostConfig.Memory! / 2 ** 30;
+    const change = async (type: _InstanceType): Promise<void> => {
+      await world.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
+      const InstanceType = { Value: type };
+      await world.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, InstanceType }));
+      await world.ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
+      await world.reachable(HOST);
+    };
+    for (const [type, gib] of [
+      ["t3.large", 8],
+      ["t3.small", 2],
+      ["t3.medium", 4],
+    ] as const) {
+      await change(type);
+      expect(await limit()).toBe(gib);
+      expect(await memory()).toBe(Math.min(gib, Math.floor(totalmem() / 1024) / 2 ** 20));
+    }
   });
 
   it("reboots exactly once when the API requests it", async () => {

@@ -5,11 +5,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  AllocateAddressCommand,
+  AuthorizeSecurityGroupIngressCommand,
+  CreateNetworkInterfaceCommand,
+  CreateSecurityGroupCommand,
+  CreateSubnetCommand,
   CreateTagsCommand,
   CreateVpcCommand,
+  DeleteKeyPairCommand,
+  DeleteNetworkInterfaceCommand,
+  DeleteSecurityGroupCommand,
+  DeleteSubnetCommand,
   DescribeTagsCommand,
   DescribeVpcsCommand,
   EC2Client,
+  ImportKeyPairCommand,
+  ReleaseAddressCommand,
+  RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import {
   CreateTargetGroupCommand,
@@ -21,6 +33,7 @@ import { UserError, apiEndpoint, cloudOf } from "../../cloud";
 import { ec2ApiPid, startEc2Api, stopEc2Api } from "../../cloud/ec2-api";
 import { takeLosses } from "../../cloud/losses";
 import { waitFor } from "../../lib/process";
+import { newKey } from "../support/world";
 
 const folder = (): string => mkdtempSync(join(tmpdir(), "ec2-state-"));
 const PORT = 5094;
@@ -66,6 +79,41 @@ async function stoppedAfterThreeChanges(): Promise<string> {
   await stopEc2Api(cloud);
   return id;
 }
+
+it("has no tags of what was deleted, of any kind that the project creates", async () => {
+  await start();
+  const VpcId = await vpc();
+  const { Subnet } = await ec2.send(new CreateSubnetCommand({ VpcId, CidrBlock: "10.94.1.0/24" }));
+  const GroupName = "tagged";
+  const { GroupId } = await ec2.send(new CreateSecurityGroupCommand({ VpcId, GroupName, Description: GroupName }));
+  const IpPermissions = [{ IpProtocol: "tcp", FromPort: 1, ToPort: 1, IpRanges: [{ CidrIp: "10.0.0.0/8" }] }];
+  const rules = await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
+  const SecurityGroupRuleIds = [rules.SecurityGroupRules![0]!.SecurityGroupRuleId!];
+  const PublicKeyMaterial = Buffer.from(newKey().public);
+  const pair = await ec2.send(new ImportKeyPairCommand({ KeyName: "tagged", PublicKeyMaterial }));
+  const { AllocationId } = await ec2.send(new AllocateAddressCommand({ Domain: "vpc" }));
+  const eni = await ec2.send(new CreateNetworkInterfaceCommand({ SubnetId: Subnet!.SubnetId }));
+  const { NetworkInterfaceId } = eni.NetworkInterface!;
+  const ids = [
+    Subnet!.SubnetId!,
+    GroupId!,
+    ...SecurityGroupRuleIds,
+    pair.KeyPairId!,
+    AllocationId!,
+    NetworkInterfaceId!,
+  ];
+  for (const id of ids) await tag(id, 1);
+  const counts = (): Promise<number[]> => Promise.all(ids.map(count));
+  expect(await counts()).toEqual(ids.map(() => 1));
+
+  await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId }));
+  await ec2.send(new ReleaseAddressCommand({ AllocationId }));
+  await ec2.send(new DeleteKeyPairCommand({ KeyName: "tagged" }));
+  await ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId, SecurityGroupRuleIds }));
+  await ec2.send(new DeleteSecurityGroupCommand({ GroupId }));
+  await ec2.send(new DeleteSubnetCommand({ SubnetId: Subnet!.SubnetId }));
+  expect(await counts()).toEqual(ids.map(() => NaN));
+});
 
 describe("the state of the EC2 API", () => {
   it("has every acknowledged change after each of 50 kills in the middle of changes", async () => {

@@ -18,6 +18,15 @@ done
 [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11 # services that read the kernel log refuse to start without it
 mount --make-rshared /
 
+# The kernel shows the memory of its host. MemTotal is what this machine may use; the other figures are those of its boot.
+limit=$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || true)
+umount /proc/meminfo 2>/dev/null || true
+awk -v limit="$limit" '
+  /^MemTotal:/ && limit ~ /^[0-9]+$/ && limit / 1024 < $2 { $2 = total = int(limit / 1024) }
+  /^(MemFree|MemAvailable):/ && total && $2 > total { $2 = total }
+  { printf "%-15s %8s%s\n", $1, $2, $3 == "" ? "" : " " $3 }' /proc/meminfo >/run/meminfo
+mount --bind /run/meminfo /proc/meminfo
+
 # No packet may reach a machine before its security groups are in force. The hypervisor loads them from outside.
 until nft list table inet security_groups >/dev/null 2>&1; do sleep 0.02; done
 

@@ -1,4 +1,5 @@
 /** Files that are replaced or created as a whole. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,14 @@ describe("a file that is replaced", () => {
     mkdirSync(join(folder, "name", "taken"), { recursive: true });
     expect(() => replaceFile(join(folder, "name"), "x")).toThrow(/EISDIR|ENOTEMPTY/);
     expect(readdirSync(folder)).toEqual(["name"]);
+  });
+
+  it("takes along what processes that are gone have left of it, and nothing of others", () => {
+    const gone = spawnSync("true").pid;
+    const others = [`file.${process.ppid}.new`, `file.old.${gone}.new`, `other.${gone}.new`, "file.new"];
+    for (const name of [...others, `file.${gone}.new`]) writeFileSync(join(folder, name), "part");
+    replaceFile(join(folder, "file"), "whole");
+    expect(readdirSync(folder).sort()).toEqual([...others, "file"].sort());
   });
 });
 
