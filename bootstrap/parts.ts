@@ -2,10 +2,15 @@
 import type { Stage } from "../cluster/shape";
 import { stages } from "../cluster/shape";
 import type { ClusterSpec } from "../cluster/spec";
+import { asset, publicFile, type StepFile } from "./files";
+import { libraryDirectory } from "./places";
 
 /** Lines of "name address" for the control-plane machines. */
 export const controllerLines = (spec: ClusterSpec): string =>
   spec.controllers.map(({ name, privateIp }) => `${name} ${privateIp}`).join("\n");
+
+/** The part of the shell library about nodes that leave, for steps that act as the administrator. */
+export const nodesLibrary = (): StepFile => publicFile(`${libraryDirectory}/nodes.sh`, asset("scripts/lib/nodes.sh"));
 
 /** Whether the bootstrap of this cluster reaches a stage. */
 export const reaches = (spec: ClusterSpec, stage: Stage): boolean =>

@@ -38,7 +38,7 @@ function libraryText(step: Step): string {
 }
 
 /** A script without comments and blank lines. */
-const withoutComments = (script: string): string => script.replace(/^[ \t]*(#(?!!).*)?\n/gm, "");
+export const withoutComments = (script: string): string => script.replace(/^[ \t]*(#(?!!).*)?\n/gm, "");
 
 /**
  * The command of a step, for the login shell of a user with sudo. It contains no secrets, which come on standard input.

@@ -20,6 +20,18 @@ export interface MachinesArgs {
   /** The user's own key, which every machine accepts in addition to the stack's key. */
   readonly sshKey?: SshKey;
   readonly generation: Generation;
+  /** Undefined if no machine of the cluster exists yet, or all of them are replaced. */
+  readonly restarts?: MachineRestarts;
+}
+
+/** What an update does about machines that exist and restart. Those that it creates, it creates at the same time. */
+export interface MachineRestarts {
+  /** Whether the machine is updated only once those before it have been. */
+  isInTurn(machine: Machine): boolean;
+  /** Surrounds an update of its instance. @param stackKey the stack's private SSH key. */
+  hooks(machine: Machine, stackKey: pulumi.Output<string>): NonNullable<pulumi.ResourceOptions["hooks"]>;
+  /** Takes note of the address to dial for SSH. */
+  isAt(machine: Machine, sshHost: string): void;
 }
 
 /** Machines of a former generation are replaced. */
@@ -63,22 +75,35 @@ export class Machines extends pulumi.ComponentResource {
     const keyPair = new aws.ec2.KeyPair("ssh", { publicKey }, { parent: this });
     const image = this.images();
 
+    let updated: Promise<unknown> = Promise.resolve();
     this.all = spec.machines.map((machine): RunningMachine => {
       const hostKey = new tls.PrivateKey(
         `${machine.name}-host`,
         { algorithm: "ED25519" },
         { parent: this, replacementTrigger: args.generation.number },
       );
-      const instance = this.instance(machine, args, keyPair, image(machine.architecture), hostKey, stackKey.publicKey);
+      // A promise, not a dependency, because dependencies are recorded and would put deletions in order as well.
+      const turn = args.restarts?.isInTurn(machine) && !pulumi.runtime.isDryRun() ? updated : undefined;
+      const instance = this.instance(
+        machine,
+        args,
+        keyPair,
+        image(machine.architecture),
+        hostKey,
+        stackKey.publicKey,
+        turn,
+      );
       if (machine.podCidr) args.network.routePods(machine, machine.podCidr, instance);
       const publicIp = machine === holder(spec) ? this.associate(args.network.elasticIp, instance) : instance.publicIp;
-      return {
-        machine,
-        instance,
-        hostKey: hostKey.publicKeyOpenssh.apply((key) => key.trim()),
-        sshHost: spec.adminAccess === "private" ? pulumi.output(machine.privateIp) : publicIp,
-        publicIp,
-      };
+      const sshHost = spec.adminAccess === "private" ? pulumi.output(machine.privateIp) : publicIp;
+      if (turn)
+        updated = new Promise<void>((resolve) => {
+          pulumi.all([sshHost, instance.id]).apply(([address]) => {
+            args.restarts?.isAt(machine, address);
+            resolve();
+          });
+        });
+      return { machine, instance, hostKey: hostKey.publicKeyOpenssh.apply((key) => key.trim()), sshHost, publicIp };
     });
     this.registerOutputs();
   }
@@ -92,11 +117,12 @@ export class Machines extends pulumi.ComponentResource {
 
   private instance(
     machine: Machine,
-    { spec, network, securityGroups, generation }: MachinesArgs,
+    { spec, network, securityGroups, generation, restarts }: MachinesArgs,
     keyPair: aws.ec2.KeyPair,
     ami: pulumi.Output<string>,
     hostKey: tls.PrivateKey,
     stackKey: pulumi.Output<string>,
+    turn: Promise<unknown> | undefined,
   ): aws.ec2.Instance {
     const userData = pulumi
       .all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh, stackKey])
@@ -107,7 +133,7 @@ export class Machines extends pulumi.ComponentResource {
       machine.name,
       {
         ami,
-        instanceType: machine.instanceType,
+        instanceType: turn ? pulumi.output(turn.then(() => machine.instanceType)) : machine.instanceType,
         subnetId: network.subnetIds[machine.zone] as pulumi.Output<string>,
         privateIp: machine.privateIp,
         // Requested per machine, not per subnet, because the provider waits ten seconds for the subnet's attribute.
@@ -136,6 +162,7 @@ export class Machines extends pulumi.ComponentResource {
         replacementTrigger: hostKey.publicKeyOpenssh,
         // Its successor takes the same private address.
         deleteBeforeReplace: true,
+        hooks: restarts?.hooks(machine, this.stackKey),
       },
     );
   }

@@ -5,13 +5,15 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { MachineAccess } from "../bootstrap/remote";
+import { Restarts, type RunningCluster } from "../bootstrap/restarts";
 import type { Config } from "../cluster/config";
 import {
+  areInsistedOn,
   type Former,
   formatRefusals,
   insistence,
-  insists,
   refusedChanges,
+  restartsMachines,
   type Settings,
   settingsOf,
 } from "../cluster/config/changes";
@@ -22,6 +24,17 @@ interface FormerCluster extends Former {
   readonly generation?: string;
   /** The private key that every machine accepted. */
   readonly sshPrivateKey?: string;
+  readonly kubeconfig?: string;
+  readonly sshKnownHosts?: string;
+  readonly machines: readonly FormerMachine[];
+}
+
+/** A machine as the stack's outputs list it. */
+interface FormerMachine {
+  readonly name: string;
+  readonly role: string;
+  readonly privateIp: string;
+  readonly publicIp: string;
 }
 
 /**
@@ -38,8 +51,11 @@ export async function formerCluster(): Promise<FormerCluster | undefined> {
   return {
     settings: outputs["settings"] as Settings | undefined,
     nodes: outputs["nodes"] as Former["nodes"],
+    machines: outputs["nodes"] as readonly FormerMachine[],
     generation: outputs["generation"] as string | undefined,
     sshPrivateKey: outputs["sshPrivateKey"] as string | undefined,
+    kubeconfig: outputs["kubeconfig"] as string | undefined,
+    sshKnownHosts: outputs["sshKnownHosts"] as string | undefined,
   };
 }
 
@@ -47,6 +63,7 @@ interface Continuation {
   readonly settings: Settings;
   readonly generation: Generation;
   readonly access: MachineAccess;
+  readonly restarts?: Restarts;
 }
 
 /**
@@ -58,12 +75,31 @@ export function continueFrom(former: FormerCluster | undefined, config: Config, 
   if (!former) return { settings, generation: { number: "1", isNew: false }, access: { formerly: {} } };
   const refusals = refusedChanges(former, settings, spec.nodes);
   const isNew = refusals.length > 0;
-  if (isNew && !(insists(process.env) && refusals.every(({ final }) => !final)))
+  if (isNew && !areInsistedOn(refusals, process.env))
     throw new pulumi.RunError(formatRefusals(refusals, pulumi.getStack()));
   if (isNew)
     void pulumi.log.warn(`${insistence.name}=${insistence.value}: every machine is replaced, and all data is lost.`);
   const number = isNew ? nextGeneration(former.generation, settings) : (former.generation ?? "1");
-  return { settings, generation: { number, isNew }, access: { formerly: isNew ? {} : formerAccess(former) } };
+  const generation = { number, isNew };
+  if (isNew) return { settings, generation, access: { formerly: {} } };
+  const restarts = new Restarts(runningCluster(former, spec), restartsMachines(former, settings));
+  return { settings, generation, access: { formerly: formerAccess(former) }, restarts };
+}
+
+function runningCluster(
+  { machines, kubeconfig, sshPrivateKey, sshKnownHosts }: FormerCluster,
+  spec: ClusterSpec,
+): RunningCluster {
+  const { adminAccess } = spec;
+  return {
+    machines: machines.map((machine) => ({
+      ...machine,
+      sshHost: adminAccess === "private" ? machine.privateIp : machine.publicIp,
+    })),
+    kubeconfig: kubeconfig ?? "",
+    sshKnownHosts: sshKnownHosts ?? "",
+    sshPrivateKey: sshPrivateKey ?? "",
+  };
 }
 
 /** The generation after a former one. The same for the same settings, so that an interrupted update continues. */

@@ -16,7 +16,7 @@ export = async (): Promise<ReturnType<typeof outputs>> => {
   const config = readConfig();
   const spec = clusterSpec(config);
   const former = await formerCluster();
-  const { generation, access, settings } = continueFrom(former, config, spec);
+  const { generation, access, settings, restarts } = continueFrom(former, config, spec);
   const provider = awsProvider({
     region: spec.region,
     endpoint: spec.awsEndpoint,
@@ -28,7 +28,7 @@ export = async (): Promise<ReturnType<typeof outputs>> => {
   const pki = new Pki("pki", { spec, elasticIp: network.elasticIp.publicIp, encryptionKey: config.encryptionKey });
   const machines = new Machines(
     "machines",
-    { spec, network, securityGroups, sshKey: config.sshKey, generation },
+    { spec, network, securityGroups, sshKey: config.sshKey, generation, restarts },
     { provider },
   );
   const endpoint = new ApiEndpoint("api-endpoint", { spec, network, securityGroups, machines }, { provider });

@@ -21,6 +21,7 @@ const introduction = `# Configuration
 \`\`\`console
 $ pulumi config set workerCount 3 -s local
 $ pulumi config set --path 'kubeReserved.cpu' 100m -s local
+$ head -c 32 /dev/urandom | base64 | pulumi config set --secret encryptionKey -s local
 $ make preview
 \`\`\`
 

@@ -2,13 +2,14 @@
  * A stack as its files describe it. A command opens its stack once and passes it on, so that every part of a run sees the
  * same configuration: the committed file with this run's values (STAGE, --values) on top.
  */
-import { globSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, globSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { type Config, formatFaults, parseConfig, type RawConfig } from "../cluster/config";
+import { formatRefusals, refusedChanges } from "../cluster/config/changes";
 import { completeConfig } from "../cluster/config/complete";
 import { UserError } from "../lib/errors";
 import { readSshKey } from "../lib/ssh-key";
-import { project, stackDir, stateDir } from "./places";
+import { project, root, stackDir, stateDir } from "./places";
 import { readProjectFile } from "./project-file";
 import {
   committedFile,
@@ -51,11 +52,7 @@ export class Stack {
     overrides: Overrides = {},
   ) {
     const own = committed ?? earlier;
-    if (!own)
-      throw new UserError(
-        `There is no stack "${name}": Pulumi.${name}.yaml does not exist.`,
-        "Copy the nearest preset (Pulumi.local.yaml, Pulumi.dev.yaml, Pulumi.ha.yaml) to that name, or use a preset: make up STACK=local",
-      );
+    if (!own) throw noSuchStack(name);
     this.dir = stackDir(name);
     this.effective = mergeStackFile(own, earlier, overrides);
     this.overridden = Object.keys(overrides).filter((key) => overrides[key] !== undefined);
@@ -126,6 +123,18 @@ export function openBuiltStack(name: string, port: () => number): Stack {
   return openStack(name);
 }
 
+const noSuchStack = (name: string): UserError =>
+  new UserError(
+    `There is no stack "${name}": Pulumi.${name}.yaml does not exist.`,
+    "Copy the nearest preset (Pulumi.local.yaml, Pulumi.dev.yaml, Pulumi.ha.yaml) to that name, or use a preset: make up STACK=local",
+  );
+
+/** @throws UserError if nothing of a stack is here, such as for a misspelt name. Does not look into any file. */
+export function refuseUnknown(name: string): void {
+  const isHere = existsSync(stackDir(name)) || isInLocalState(name);
+  if (!isHere && !readdirSync(root).includes(basename(committedFile(name)))) throw noSuchStack(name);
+}
+
 const isInLocalState = (name: string): boolean =>
   globSync(join(stateDir, ".pulumi", "stacks", "**", `${name}.json{,.gz}`)).length > 0;
 
@@ -144,5 +153,15 @@ function readIfValid(path: string): StackFile | undefined {
  */
 export function openStack(name: string, overrides: Overrides = {}): Stack {
   const files = { committed: readStackFile(committedFile(name)), earlier: readStackFile(effectiveFile(name)) };
-  return new Stack(name, files, overrides);
+  const stack = new Stack(name, files, overrides);
+  if (isInLocalState(name)) refuseToLeaveLocalCloud(stack, files.earlier);
+  return stack;
+}
+
+/** A stack on AWS has another backend, from which a cluster on the local cloud cannot be seen. */
+function refuseToLeaveLocalCloud({ name, awsEndpoint = "" }: Stack, earlier: StackFile | undefined): void {
+  const built = projectValues(earlier ?? { config: {} })["awsEndpoint"];
+  if (typeof built !== "string") return;
+  const refusals = refusedChanges({ settings: { awsEndpoint: built }, nodes: [] }, { awsEndpoint }, []);
+  if (refusals.length > 0) throw new UserError(formatRefusals(refusals, name));
 }

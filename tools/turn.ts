@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type FileLock, isLocked, lockFile } from "../lib/file-lock";
 import { labDir, stackDir, stackLock } from "./places";
+import { refuseUnknown } from "./stack";
 
 /** The command that has a stack's turn, as its lock file names it. */
 interface Holder {
@@ -12,8 +13,12 @@ interface Holder {
   readonly since: string;
 }
 
-/** Runs a command when no other one works on the stack. Until then it waits, and says for whom. */
+/**
+ * Runs a command when no other one works on the stack. Until then it waits, and says for whom.
+ * @throws UserError if there is no such stack; nothing is left of that.
+ */
 export async function inTurn<T>(command: string, stack: string, task: (turn: FileLock) => Promise<T>): Promise<T> {
+  refuseUnknown(stack);
   mkdirSync(stackDir(stack), { recursive: true, mode: 0o700 });
   const file = stackLock(stack);
   const turn = await lockFile(file, () =>

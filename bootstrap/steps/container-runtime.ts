@@ -5,8 +5,10 @@ import { defineStep, everyNode } from "../step";
 import { machine } from "./machine";
 
 /** https://github.com/containerd/containerd/blob/main/docs/hosts.md */
-const registryHosts = (mirror: string): string =>
-  `# stands in for every registry\n[host."${mirror}"]\n  capabilities = ["pull", "resolve"]\n`;
+const registryHosts = (mirror?: string): string =>
+  mirror === undefined
+    ? "# images come from their own registries\n"
+    : `# stands in for every registry\n[host."${mirror}"]\n  capabilities = ["pull", "resolve"]\n`;
 
 export const containerRuntime = defineStep({
   name: "container-runtime",
@@ -21,9 +23,7 @@ export const containerRuntime = defineStep({
     releases: ["containerd", "runc", "cni-plugins", "crictl"],
     files: [
       fileFrom("configs/containerd.toml", "/etc/containerd/config.toml", { PAUSE_IMAGE: images.pause }),
-      ...(spec.registryMirror
-        ? [publicFile("/etc/containerd/certs.d/_default/hosts.toml", registryHosts(spec.registryMirror))]
-        : []),
+      publicFile("/etc/containerd/certs.d/_default/hosts.toml", registryHosts(spec.registryMirror)),
       fileFrom("configs/crictl.yaml", "/etc/crictl.yaml"),
       unitFile("containerd.service"),
     ],

@@ -1,4 +1,5 @@
 /** kube-apiserver, kube-controller-manager and kube-scheduler. */
+import { enabledPlugins } from "../../cluster/admission";
 import type { Controller } from "../../cluster/shape";
 import type { ClusterSpec } from "../../cluster/spec";
 import { asset, fileFrom, kubeconfigFile, pkiFile, pkiPair, publicFile, type StepFile, unitFile } from "../files";
@@ -9,15 +10,17 @@ import { defineStep, everyController } from "../step";
 import { etcd } from "./etcd";
 
 function apiServerUnit(spec: ClusterSpec, controller: Controller): StepFile {
+  const { "enable-admission-plugins": plugins, ...flags } = spec.apiServerArgs;
   const unit = unitFile("kube-apiserver.service", {
     PRIVATE_IP: controller.privateIp,
     ETCD_SERVERS: spec.controllers.map(({ privateIp }) => `https://${privateIp}:2379`).join(","),
     SERVICE_CIDR: spec.serviceCidr,
+    ADMISSION_PLUGINS: enabledPlugins(plugins),
     TLS_CIPHER_SUITES: tlsCipherSuites.join(","),
     // After a shutdown begins, requests are still served for this long, so that the load balancer can notice it first.
     SHUTDOWN_DELAY: spec.controllers.length > 1 ? "5s" : "0s",
   });
-  return { ...unit, content: withFlags(unit.content, spec.apiServerArgs) };
+  return { ...unit, content: withFlags(unit.content, flags) };
 }
 
 export const controlPlane = defineStep({

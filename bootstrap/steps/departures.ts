@@ -1,5 +1,5 @@
 /** Removes unwanted nodes and etcd members while their machines still run, because Pulumi deletes machines last. */
-import { controllerLines, reaches } from "../parts";
+import { controllerLines, nodesLibrary, reaches } from "../parts";
 import { defineStep, onceForTheCluster } from "../step";
 import { controlPlane } from "./control-plane";
 import { etcd } from "./etcd";
@@ -14,6 +14,7 @@ export const departures = defineStep({
     return {
       variables: { CONTROLLERS: controllerLines(spec), API: hasApi ? "yes" : "no" },
       facts: { INSTANCES: "instances" },
+      files: [nodesLibrary()],
       admin: hasApi,
       after: [...spec.controllers.map(etcd.at), ...(hasApi ? [controlPlane.at(controller)] : [])],
     };

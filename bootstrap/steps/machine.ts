@@ -8,7 +8,7 @@ import { releaseLines } from "../releases";
 import { defineStep, everyMachine } from "../step";
 
 /** Shell files that are installed on every machine, from scripts/lib/. */
-const library = ["library", "releases", "units", "cluster", "run-step", "prefetch"];
+const library = ["library", "releases", "units", "cluster", "volume", "run-step", "prefetch"];
 
 /** Files for the control plane only: additions to the library, and tools for forming and restoring etcd's cluster. */
 const controlPlaneFiles: readonly StepFile[] = [
@@ -75,6 +75,7 @@ export const machine = defineStep({
       HOST_NAMES: hostNames(spec, machine),
       PACKAGES: packages(machine.role),
       MIRROR: spec.mirror ?? "",
+      ROOT_VOLUME_GIB: String(spec.rootVolumeGiB),
     },
     facts: { AUTHORIZED_KEYS: "authorized-keys" },
     files: [

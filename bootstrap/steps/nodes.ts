@@ -1,5 +1,5 @@
 /** The nodes as a whole: all of them are registered and labelled, and Ready if the stage includes the pod network. */
-import { reaches } from "../parts";
+import { nodesLibrary, reaches } from "../parts";
 import { defineStep, onceForTheCluster } from "../step";
 import { departures } from "./departures";
 import { kubelet } from "./kubelet";
@@ -15,12 +15,15 @@ export const nodes = defineStep({
     const hasNetwork = reaches(spec, "network");
     return {
       variables: {
-        NODES: spec.nodes.map(({ name, role, podCidr }) => `${name} ${role} ${podCidr}`).join("\n"),
+        NODES: spec.nodes
+          .map(({ name, role, podCidr, instanceType }) => `${name} ${role} ${podCidr} ${instanceType}`)
+          .join("\n"),
         WORKER_LABELS: Object.entries(spec.nodeLabels)
           .map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`)
           .join(", "),
         NETWORK: hasNetwork ? "yes" : "no",
       },
+      files: [nodesLibrary()],
       admin: true,
       after: [
         rbac.at(controller),

@@ -44,9 +44,9 @@ interface Change {
   readonly final?: boolean;
 }
 
-const instanceType = (machines: string): Change => ({
-  class: "in place",
-  note: "within its architecture; the machines of the role restart together",
+const instanceType = (machines: string, note: string): Change => ({
+  class: "rolled",
+  note: `within its architecture; ${note}`,
   refuse: (before, after) =>
     architecture(String(before)) === architecture(String(after))
       ? undefined
@@ -63,12 +63,18 @@ export const changes: Readonly<Record<Key, Change>> = {
   zones: fixed(readdressed),
   controlPlaneCount: { class: "rolled", note: "members join and leave one at a time" },
   workerCount: { class: "in place", note: "nodes are drained before they leave" },
-  controlPlaneInstanceType: instanceType("every control-plane node, and etcd with them"),
-  workerInstanceType: instanceType("every worker"),
-  balancerInstanceType: instanceType("the balancer"),
+  controlPlaneInstanceType: instanceType(
+    "every control-plane node, and etcd with them",
+    "one machine restarts at a time, while the others are healthy; a single one interrupts the API",
+  ),
+  workerInstanceType: instanceType(
+    "every worker",
+    "one machine restarts at a time, and is drained before; the pods of a single one wait for it",
+  ),
+  balancerInstanceType: instanceType("the balancer", "the API is interrupted while it restarts"),
   rootVolumeGiB: {
     class: "in place",
-    note: "can only grow",
+    note: "can only grow; partitions and file systems grow with it, without a restart",
     refuse: (before, after) =>
       Number(after) < Number(before) ? "would replace every machine, because a volume cannot shrink" : undefined,
   },
@@ -115,6 +121,16 @@ export function settingsOf(config: Config, digest: (secret: string) => string): 
   // an optional key without a value is recorded as such, because JSON has no undefined
   const plain = Object.fromEntries(recorded.map(([key, value]) => [key, value ?? ""]));
   return { ...plain, [secret]: config[secret] === undefined ? "" : digest(config[secret]) };
+}
+
+/** Whether machines may restart because they become larger or smaller. */
+export function restartsMachines({ settings }: Former, wanted: Settings): boolean {
+  const keys = [
+    "controlPlaneInstanceType",
+    "workerInstanceType",
+    "balancerInstanceType",
+  ] as const satisfies readonly Key[];
+  return settings === undefined || keys.some((key) => settings[key] !== wanted[key]);
 }
 
 /** A change that is refused. */
@@ -169,6 +185,10 @@ function refusedAddresses({ nodes }: Former, wanted: Settings, planned: ClusterS
 export const insistence = { name: "LOSE_DATA", value: "yes" } as const;
 export const insists = (environment: Readonly<Record<string, string | undefined>>): boolean =>
   environment[insistence.name] === insistence.value;
+
+/** Whether the owner of the data insists on all of these. */
+export const areInsistedOn = (refusals: readonly Refusal[], environment: Parameters<typeof insists>[0]): boolean =>
+  insists(environment) && refusals.every(({ final }) => !final);
 
 /** The refusals as text for the user. */
 export function formatRefusals(refusals: readonly Refusal[], stack: string): string {

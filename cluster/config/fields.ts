@@ -8,19 +8,10 @@ import { etcdVersions, kubernetesVersions } from "../versions";
 import { address, parseCidr, size } from "../cidr";
 import { adminAccesses, apiEndpointKinds, kubeProxyModes, maxWorkers, stages } from "../shape";
 import { leafValidityHours } from "../validity";
+import { apiServerArgs } from "./api-server-args";
 import { didYouMean } from "./did-you-mean";
 import { architecture, tooSmall } from "../instance-types";
-import { ownedFlags } from "./owned-flags";
-
-/** A problem with a value; thrown by a reader, caught by `field`. */
-class Problem extends Error {
-  constructor(
-    message: string,
-    readonly remedy: string,
-  ) {
-    super(message);
-  }
-}
+import { json, Problem } from "./problem";
 
 /** A field that `read` converts from text to a value, or rejects by throwing a Problem. */
 const field = <T>(read: (text: string) => T) =>
@@ -138,21 +129,6 @@ const url = (text: string): string => {
   return text.replace(/\/+$/, "");
 };
 
-function json(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text || "{}");
-  } catch {
-    value = undefined;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new Problem(
-      "is not a map of keys to values.",
-      "Set one key at a time: pulumi config set --path 'kubeReserved.cpu' 100m",
-    );
-  return value as Record<string, unknown>;
-}
-
 const quantities = {
   cpu: { form: /^(\d+m|\d+(\.\d{1,3})?)$/, example: "100m or 0.5" },
   memory: { form: /^\d+(Ki|Mi|Gi|k|M|G)?$/, example: "256Mi or 1Gi" },
@@ -172,32 +148,6 @@ function reservation(text: string): { cpu?: string; memory?: string } {
         `Write ${key} like ${quantity.example}.`,
       );
     return [key, String(value)];
-  });
-  return Object.fromEntries(entries);
-}
-
-function apiServerArgs(text: string): Record<string, string> {
-  const entries = Object.entries(json(text)).map(([flag, value]): [string, string] => {
-    if (flag.startsWith("-"))
-      throw new Problem(`has ${flag} with leading dashes.`, `Write ${flag.replace(/^-+/, "")}.`);
-    if (!/^[a-z][a-z0-9-]*$/.test(flag))
-      throw new Problem(
-        `has "${flag}", which is not a valid flag name.`,
-        "Flag names are lower-case words joined by hyphens.",
-      );
-    const owner = ownedFlags[flag];
-    if (owner) throw new Problem(`sets ${flag}, which the program sets itself: ${owner}`, `Remove ${flag}.`);
-    if (!["string", "number", "boolean"].includes(typeof value) || /[\n\r]/.test(String(value)))
-      throw new Problem(
-        `gives ${flag} a value that is not a single line of text.`,
-        "Write lists separated by commas, as on a command line.",
-      );
-    if (flag === "enable-admission-plugins" && !String(value).split(",").includes("NodeRestriction"))
-      throw new Problem(
-        "enables admission plugins without NodeRestriction, which limits a kubelet to its own node.",
-        `Write NodeRestriction,${String(value)}.`,
-      );
-    return [flag, String(value)];
   });
   return Object.fromEntries(entries);
 }

@@ -6,7 +6,15 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
   ["its certificates come from the PKI.", ["tls-cert-file", "tls-private-key-file", "client-ca-file", "cert-dir"]],
   [
     "the etcd members and certificates follow from controlPlaneCount and the PKI.",
-    ["etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-prefix", "storage-backend"],
+    [
+      "etcd-servers",
+      "etcd-cafile",
+      "etcd-certfile",
+      "etcd-keyfile",
+      "etcd-prefix",
+      "storage-backend",
+      "etcd-servers-overrides",
+    ],
   ],
   [
     "the kubelets' certificates come from the PKI.",
@@ -21,7 +29,12 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
   ["the security groups open exactly 30000-32767.", ["service-node-port-range"]],
   [
     "service-account tokens are signed with the key pair of the PKI.",
-    ["service-account-issuer", "service-account-key-file", "service-account-signing-key-file"],
+    [
+      "service-account-issuer",
+      "service-account-key-file",
+      "service-account-signing-key-file",
+      "service-account-signing-endpoint",
+    ],
   ],
   [
     "the certificates of the aggregation layer come from the PKI.",
@@ -39,7 +52,39 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
     "the authentication configuration limits anonymous requests to health checks.",
     ["anonymous-auth", "authentication-config"],
   ],
-  ["every request is authorized by Node and RBAC.", ["authorization-mode", "authorization-config"]],
+  [
+    "users come from the authentication configuration, with which an API server that is also given OIDC flags does not start.",
+    [
+      "oidc-ca-file",
+      "oidc-client-id",
+      "oidc-groups-claim",
+      "oidc-groups-prefix",
+      "oidc-issuer-url",
+      "oidc-required-claim",
+      "oidc-signing-algs",
+      "oidc-username-claim",
+      "oidc-username-prefix",
+    ],
+  ],
+  [
+    "every request is authorized by Node and RBAC.",
+    [
+      "authorization-mode",
+      "authorization-config",
+      "authorization-policy-file",
+      "authorization-webhook-config-file",
+      "authorization-webhook-version",
+      "authorization-webhook-cache-authorized-ttl",
+      "authorization-webhook-cache-unauthorized-ttl",
+    ],
+  ],
+  ["it limits the rate of events.", ["admission-control-config-file"]],
+  [
+    "tokens of service accounts end with their service account, and after an hour.",
+    ["service-account-lookup", "service-account-extend-token-expiration"],
+  ],
+  ["a debug socket asks nobody who they are.", ["debug-socket-path"]],
+  ["a server that is given it prints something and exits.", ["help", "version"]],
   [
     "Secrets are encrypted at rest with encryptionKey.",
     ["encryption-provider-config", "encryption-provider-config-automatic-reload"],

@@ -1,4 +1,4 @@
-/** A checkout that is moved goes on with its cluster, and a copy of it is refused. */
+/** A checkout that is moved goes on with its cluster, and a copy of it is refused while the original has one. */
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,4 +70,13 @@ it("is taken down at the new path, with everything", async () => {
   await succeed("make down");
   const { all } = await run("make -s env >/dev/null; node_modules/.bin/tsx cloud/cli.ts status");
   expect(all).toContain("cloud test-moved: down");
+});
+
+it("does not come up empty in the copy, which can be taken down as well", async () => {
+  current = at("copy");
+  const { exitCode, all } = await run("make up");
+  expect(exitCode).not.toBe(0);
+  expect(all).toContain("Every machine that had the cluster's data is lost: controller-0.");
+  expect(all).toContain("LOSE_DATA=yes make up STACK=test-moved");
+  await succeed("make down");
 });

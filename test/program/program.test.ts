@@ -316,6 +316,49 @@ describe("an update of a cluster that exists", () => {
     expect((await insisting()).outputs["generation"]).toBe(run.outputs["generation"]);
   });
 
+  /** Pairs of machines of which the second was registered before the engine was done with the first. */
+  const together = (run: Run): string[] => {
+    const instances = run.ofType(instance).sort((a, b) => a.began - b.began);
+    return instances.slice(1).flatMap((each, index) => {
+      const before = instances[index] as Registered;
+      return each.began < before.ended ? [`${before.name} ${each.name}`] : [];
+    });
+  };
+
+  it("restarts machines one after another, and creates them at the same time", async () => {
+    const values = { ...ha, workerCount: 2 };
+    const created = await runProgram(values);
+    expect(together(created)).toHaveLength(4);
+    const former = created.outputs;
+    const run = await runProgram({ ...values, workerInstanceType: "t3.large", workerCount: 4 }, { former });
+    const existing = ["controller-0", "controller-1", "controller-2", "worker-0", "worker-1"];
+    const order = run
+      .ofType(instance)
+      .filter(({ name }) => existing.includes(name))
+      .sort((a, b) => a.began - b.began);
+    expect(order.map(({ name }) => name)).toEqual(existing);
+    order.slice(1).forEach(({ began }, index) => expect(began).toBeGreaterThan(order[index]?.ended ?? Infinity));
+    for (const worker of ["worker-2", "worker-3"])
+      expect(run.get(instance, worker).began).toBeLessThan(order[0]?.ended ?? 0);
+    // the order is not recorded, because machines are deleted at the same time, too
+    expect(run.names(run.get(instance, "worker-1").dependencies)).not.toContain("worker-0");
+  });
+
+  it("surrounds every update of a machine that exists, and shows the new type in a preview", async () => {
+    const { outputs: former } = await runProgram(single);
+    const values = { ...single, workerCount: 3, workerInstanceType: "t3.large" };
+    const preview = await runProgram(values, { former, preview: true });
+    expect(preview.get(instance, "worker-1").inputs["instanceType"]).toBe("t3.large");
+    const run = await runProgram(values, { former });
+    for (const name of ["controller-0", "worker-0", "worker-1"]) expect(run.get(instance, name).hooks).toHaveLength(2);
+    expect(run.get(instance, "worker-2").hooks).toEqual([]);
+    expect(run.get(command, "nodes@controller-0").inputs["create"]).toContain("worker-1 worker 10.200.1.0/24 t3.large");
+  });
+
+  it("registers machines at the same time if no type changes", async () => {
+    expect(together(await runAgain({ ...single, nodeLabels: '{"a":"b"}' }))).toHaveLength(2);
+  });
+
   it("reaches machines of an earlier release with the key that they accept, until they accept the stack's", async () => {
     const { outputs } = await runProgram(single);
     const former = { ...outputs, settings: undefined, sshPrivateKey: "FORMER KEY" };

@@ -40,7 +40,9 @@ function certificate(name: string, inputs: Record<string, unknown>) {
 const ofProvider = (type: string): boolean => type.startsWith("pulumi:providers:");
 
 const mocks: pulumi.runtime.Mocks = {
-  newResource: ({ type, name, inputs, custom }) => {
+  newResource: async ({ type, name, inputs, custom }) => {
+    // long enough for whatever does not wait for it to begin as well
+    if (type === "aws:ec2/instance:Instance") await new Promise((resolve) => setTimeout(resolve, 100));
     // In a preview nothing exists yet, so the engine has no ids, and no outputs except the inputs.
     if (preview && custom && !ofProvider(type)) return { id: undefined, state: inputs as Record<string, unknown> };
     return { id: `${name}-id`, state: { ...inputs, ...answers[type]?.(name, inputs as Record<string, unknown>) } };
@@ -63,6 +65,7 @@ interface RegisterRequest {
   getDeletebeforereplace(): boolean;
   getReplacementTrigger(): { toJavaScript(): unknown } | undefined;
   getProvider(): string;
+  getHooks(): { getBeforeUpdateList(): string[]; getAfterUpdateList(): string[] } | undefined;
 }
 interface OutputsRequest {
   getUrn(): string;
@@ -72,15 +75,19 @@ type Callback = (error: unknown, response?: { getUrn(): string }) => void;
 interface Monitor {
   registerResource(request: RegisterRequest, callback: Callback): Promise<void>;
   registerResourceOutputs(request: OutputsRequest, callback: Callback): void;
+  registerResourceHook?: (request: unknown, callback: (error: unknown, response: unknown) => void) => void;
 }
 
 const resources: Registered[] = [];
 let outputs: Record<string, unknown> = {};
 
 function record(monitor: Monitor): void {
+  monitor.registerResourceHook = (_request, callback) => callback(null, {}); // the mocks do not know hooks
   const register = monitor.registerResource.bind(monitor);
-  monitor.registerResource = (request, callback) =>
-    register(request, (error, response) => {
+  let moment = 0;
+  monitor.registerResource = (request, callback) => {
+    const began = moment++;
+    return register(request, (error, response) => {
       resources.push({
         urn: response?.getUrn() ?? "",
         type: request.getType(),
@@ -93,9 +100,16 @@ function record(monitor: Monitor): void {
         deleteBeforeReplace: request.getDeletebeforereplace(),
         replacementTrigger: request.getReplacementTrigger()?.toJavaScript(),
         provider: request.getProvider(),
+        hooks: [
+          ...(request.getHooks()?.getBeforeUpdateList() ?? []),
+          ...(request.getHooks()?.getAfterUpdateList() ?? []),
+        ],
+        began,
+        ended: moment++,
       });
       callback(error, response);
     });
+  };
   const registerOutputs = monitor.registerResourceOutputs.bind(monitor);
   monitor.registerResourceOutputs = (request, callback) => {
     if (request.getUrn().includes("pulumi:pulumi:Stack")) outputs = request.getOutputs()?.toJavaScript() ?? {};

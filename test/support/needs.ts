@@ -26,8 +26,10 @@ export const places = {
   moved: { port: 5026, network: "10.27" },
   turns: { port: 5025, network: "10.25" }, // a second stack on this cloud has 10.26
   down: { port: 5029, network: "10.29" },
+  keys: { port: 5022, network: "10.17" },
   encryption: { port: 5021, network: "10.16" },
   data: { port: 5020, network: "10.15" },
+  "instance-types": { port: 5030, network: "10.30" },
 } as const;
 
 /** Registers the hooks that build and destroy the cluster. */

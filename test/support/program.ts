@@ -30,6 +30,11 @@ export interface Registered {
   readonly deleteBeforeReplace: boolean;
   readonly replacementTrigger?: unknown;
   readonly provider: string;
+  /** Names of the hooks around an update. */
+  readonly hooks: readonly string[];
+  /** When it was registered, and when the engine was done with it, as positions in the order of all such events. */
+  readonly began: number;
+  readonly ended: number;
 }
 
 export class Run {

@@ -38,28 +38,33 @@ export function refuseToLoseData(stack: Stack, deployment: Deployment, live: { h
 export async function etcdArguments(stack: Stack, deployment: Deployment): Promise<string[]> {
   if (!existsSync(join(stack.dir, stackFiles.sshConfig))) return [];
   const machines = etcdMachines(deployment);
-  if (mayLoseData()) await acceptLoss(stack, machines);
+  const health = await settled(stack, machines);
+  const sick = machines.filter(({ name }) => health.get(name) === "unhealthy");
+  if (sick.length > 0) console.log(`The step etcd runs again on ${names(sick)}.`);
+  if (!mayLoseData() || [...health.values()].includes("healthy")) return sick.map(replace);
+  await acceptLoss(stack, machines);
   // an empty cluster does not know the nodes, and kubelets register them only when they start
-  const nodes = mayLoseData() ? machinesOf(deployment, "kubelet") : [];
-  return [...nodes, ...(await stillUnhealthy(stack, machines))].map(({ urn }) => `--replace=${urn}`);
+  return [...machinesOf(deployment, "kubelet"), ...sick].map(replace);
 }
 
-/** The members that do not become healthy in time. */
-async function stillUnhealthy(stack: Stack, machines: readonly EtcdMachine[]): Promise<EtcdMachine[]> {
-  const first = await unhealthy(stack, machines);
-  if (first.length === 0) return [];
-  const names = (found: readonly EtcdMachine[]): string => found.map(({ name }) => name).join(", ");
-  const found = await progress(`waiting up to ${patience} s: etcd on ${names(first)} is unhealthy`, async () => {
+const replace = ({ urn }: EtcdMachine): string => `--replace=${urn}`;
+const names = (machines: readonly EtcdMachine[]): string => machines.map(({ name }) => name).join(", ");
+
+/** Of members, by machine. Nothing is known about a machine that cannot be reached. */
+type Health = ReadonlyMap<string, "healthy" | "unhealthy" | "unreachable">;
+
+/** The members' health, as soon as none is unhealthy, or after the time that they have for that. */
+async function settled(stack: Stack, machines: readonly EtcdMachine[]): Promise<Health> {
+  const first = await healthOf(stack, machines);
+  const sick = machines.filter(({ name }) => first.get(name) === "unhealthy");
+  if (sick.length === 0) return first;
+  return progress(`waiting up to ${patience} s: etcd on ${names(sick)} is unhealthy`, async () => {
     const end = Date.now() + patience * 1000;
-    let left = first;
-    while (left.length && Date.now() < end) {
+    for (let health = first; ; health = await healthOf(stack, machines)) {
+      if (![...health.values()].includes("unhealthy") || Date.now() > end) return health;
       await sleep(2000);
-      left = await unhealthy(stack, left);
     }
-    return left;
   });
-  if (found.length) console.log(`The step etcd runs again on ${names(found)}.`);
-  return found;
 }
 
 /** Tells the machines that the step etcd may form an empty cluster although there was data. Forgotten with the next boot. */
@@ -68,9 +73,11 @@ async function acceptLoss(stack: Stack, machines: readonly EtcdMachine[]): Promi
   await Promise.all(machines.map(({ name }) => ssh(stack, name, command).catch(() => undefined)));
 }
 
-/** The members that are unhealthy. Nothing is known about a machine that cannot be reached. */
-async function unhealthy(stack: Stack, machines: readonly EtcdMachine[]): Promise<EtcdMachine[]> {
+async function healthOf(stack: Stack, machines: readonly EtcdMachine[]): Promise<Health> {
   const command = `sudo bash -c '. ${libraryDirectory}/cluster.sh; etcd_healthy 127.0.0.1'`;
-  const codes = await Promise.all(machines.map(async ({ name }) => (await trySsh(stack, name, command)).exitCode));
-  return machines.filter((_, index) => codes[index] !== 0 && codes[index] !== unreachable);
+  const answers = machines.map(async ({ name }) => {
+    const { exitCode } = await trySsh(stack, name, command);
+    return [name, exitCode === 0 ? "healthy" : exitCode === unreachable ? "unreachable" : "unhealthy"] as const;
+  });
+  return new Map(await Promise.all(answers));
 }

@@ -12,10 +12,20 @@
  */
 import { UserError } from "../../lib/errors";
 import { refuseToLoseData } from "../etcd/repair";
+import { refuseChanges } from "../refusal";
 import type { Deployment, PendingOperation, Pulumi } from "../pulumi";
 import type { Stack } from "../stack";
 import { type Clients, clientsOf, deleteResource, deletionOrder, liveInstances, taggedResources } from "./cloud";
-import { type CloudResource, instances, knownIds, type Live, lostMachines, movedMachines, orphans } from "./orphans";
+import {
+  type CloudResource,
+  halfChangedMachines,
+  instances,
+  knownIds,
+  type Live,
+  lostMachines,
+  movedMachines,
+  orphans,
+} from "./orphans";
 import { startMachines } from "./start";
 import { undo } from "./undo";
 
@@ -27,11 +37,12 @@ const startPatience = { local: 60, aws: 300 } as const;
 /**
  * Brings a stack back to a state from which Pulumi can continue.
  * @param start whether the cluster is to run: machines that are down are started.
- * @throws UserError if its data is lost.
+ * @throws UserError if its data is lost, or would be with the present configuration.
  */
 export async function recover(pulumi: Pulumi, { start }: { readonly start: boolean }): Promise<void> {
   const { stack } = pulumi;
   const deployment = await pulumi.state();
+  if (start) refuseChanges(stack, deployment);
   // a kill may come before an operation is recorded; a local cloud is cheap to query, and belongs only to this checkout
   const mayHaveOrphans = stack.isLocal || pendingOf(deployment).length > 0;
   if (!mayHaveOrphans && instances(deployment).length === 0) return;
@@ -78,12 +89,14 @@ async function undoInterrupted(pulumi: Pulumi, clients: Clients, deployment: Dep
   if (pending.length) await pulumi.importState({ ...deployment, pending_operations: [] });
 }
 
-/** Whether machines are lost or have moved. Prints which. */
+/** Whether machines are lost or have moved, or may have been changed by a run that was killed. Prints which. */
 function machinesChanged(stack: Stack, deployment: Deployment, live: Live): boolean {
   const lost = lostMachines(deployment, live);
   // the tools reach a local stack's machines at their private addresses, which never change
   const moved = stack.isLocal ? [] : movedMachines(deployment, live);
   if (lost.length) console.log(`These machines are lost: ${lost.join(", ")}.`);
   if (moved.length) console.log(`The public addresses of these machines have changed: ${moved.join(", ")}.`);
-  return lost.length > 0 || moved.length > 0;
+  const halfChanged = halfChangedMachines(deployment);
+  if (halfChanged.length) console.log(`The last run was changing these machines: ${halfChanged.join(", ")}.`);
+  return lost.length + moved.length + halfChanged.length > 0;
 }

@@ -53,6 +53,13 @@ export function movedMachines(deployment: Deployment, live: Live): string[] {
   );
 }
 
+/** Names of the machines whose type or volume was being changed when the engine was killed. */
+export function halfChangedMachines({ pending_operations: pending = [] }: Deployment): string[] {
+  return instances({ resources: pending.flatMap(({ type, resource }) => (type === "updating" ? [resource] : [])) }).map(
+    ({ name }) => name,
+  );
+}
+
 /** Instances of a deployment: the machine's name, the instance's id, and the public address in the state. */
 export function instances(deployment: Deployment): { name: string; id: string; publicIp: unknown }[] {
   return (deployment.resources ?? []).flatMap(({ type, urn, id, outputs }) =>

@@ -76,13 +76,24 @@ put() {
   fi
 }
 
+# outside_block FILE LINES: the lines of a file that others write as well, without the block that a step keeps there. A block
+# without its end is taken to have only lines whose second word is in LINES, the block's lines.
+outside_block() {
+  OWN=$2 awk '
+    BEGIN { split(ENVIRON["OWN"], words); for (i in words) own[words[i]] }
+    /^# (begin|end) kubernetes-from-scratch$/ { if ($2 == "begin") printf "%s", rest; rest = ""; inside = $2 == "begin"; next }
+    !inside { print }
+    inside && !($2 in own) { rest = rest $0 "\n" }
+    END { printf "%s", rest }' "$1"
+}
+
 # link TARGET NAME: a symbolic link, replaced atomically.
 link() {
   [ "$(readlink "$2")" = "$1" ] && return
   ln -sfT "$1" "$2.new" && mv -fT "$2.new" "$2"
 }
 
-for part in releases units cluster; do
+for part in releases units cluster volume; do
   # shellcheck source=/dev/null
   . "$LIBRARY/$part.sh"
 done

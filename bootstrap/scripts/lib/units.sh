@@ -65,3 +65,26 @@ converge() {
   verdict "$@"
   begin "$1"
 }
+
+# prove UNIT: keeps the unit as it is now, because its service is well with it.
+prove() {
+  cmp --silent "$ROOT/etc/systemd/system/$1" "$RECORDS/$1.proven" || put "$RECORDS/$1.proven" 0644 root:root <"$ROOT/etc/systemd/system/$1"
+}
+
+# is_new UNIT: its service has been well with another version of the unit, but never with this one.
+is_new() { [ -e "$RECORDS/$1.proven" ] && ! cmp --silent "$ROOT/etc/systemd/system/$1" "$RECORDS/$1.proven"; }
+
+# put_back UNIT: the version with which its service was well is on the disk again.
+put_back() { put "$ROOT/etc/systemd/system/$1" 0644 root:root <"$RECORDS/$1.proven"; }
+
+# new_lines UNIT: the lines that its proven version does not have, in one line.
+new_lines() {
+  local plain='s/^ *//; s/ \\$//'
+  grep --line-regexp --fixed-strings --invert-match --file <(sed "$plain" "$RECORDS/$1.proven") <(sed "$plain" "$ROOT/etc/systemd/system/$1") \
+    | paste --serial --delimiters ' '
+}
+
+# last_errors UNIT: the last lines in which its service says why it ended.
+last_errors() {
+  journalctl --unit "$1" --lines 200 --no-pager --output cat | grep -E '^([EF][0-9]{4} |Error|error|panic|fatal)' | tail -n 3
+}

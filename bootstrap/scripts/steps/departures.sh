@@ -3,20 +3,11 @@
 # removes etcd members. Input: INSTANCES, lines of "name instance-id" for the nodes that belong to the cluster; CONTROLLERS,
 # lines of "name address"; API, yes once there is an API server; PRIVATE_IP.
 
+# shellcheck source=bootstrap/scripts/lib/nodes.sh
+. "$LIBRARY/nodes.sh"
+
 removed=0
 incomplete=() # a sentence per node whose pods did not all leave
-
-# blockers NODE: the pods that are still there, except those that a drain ignores, and the budgets that do not let pods go.
-blockers() {
-  local pods namespaces budgets
-  pods=$(kubectl get pods --all-namespaces --field-selector "spec.nodeName=$1" --output \
-    'jsonpath={range .items[?(@.metadata.ownerReferences[0].kind!="DaemonSet")]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}' | sort)
-  namespaces=$(cut -d / -f 1 <<<"$pods" | uniq)
-  budgets=$(kubectl get poddisruptionbudgets --all-namespaces --output \
-    'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}' \
-    | awk -F / 'NR == FNR { has[$1]; next } $1 in has' <(echo "$namespaces") -)
-  echo "pods: ${pods//$'\n'/, }${budgets:+; PodDisruptionBudgets that allow no disruption: ${budgets//$'\n'/, }}"
-}
 
 if [ "$API" = yes ]; then
   as_admin
@@ -26,9 +17,9 @@ if [ "$API" = yes ]; then
     wanted=$(awk -v name="$name" '$1 == name { print $2 }' <<<"$INSTANCES")
     [ -z "$wanted" ] || [ -z "$provider" ] || [ "${provider##*/}" != "$wanted" ] || continue
     if [ -z "$wanted" ]; then
-      say "draining $name"
-      kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data --force --timeout 90s </dev/null || {
-        incomplete+=("; $name was removed although it could not be drained within 90 s ($(blockers "$name"))")
+      drain "$name"
+      [ -z "$DRAINED" ] || {
+        incomplete+=("; $name was removed although it $DRAINED")
         say "${incomplete[-1]#; }"
       }
     fi

@@ -1,17 +1,11 @@
 # shellcheck shell=bash
 # Prepares a machine: its name, its neighbours' names, packages, kernel settings, and early downloads.
 # Input: NODE_NAME; NODE_ROLE; HOST_NAMES, lines for /etc/hosts; PACKAGES, lines of "command package"; MIRROR;
-# SSH_USER and AUTHORIZED_KEYS, the public keys with which that user may log in, one per line.
+# ROOT_VOLUME_GIB; SSH_USER and AUTHORIZED_KEYS, the public keys with which that user may log in, one per line.
 
 # --- the name, and the names of the others (machines do not need DNS to find each other)
 [ "$(hostname)" = "$NODE_NAME" ] || hostnamectl set-hostname "$NODE_NAME"
-# without its end, a block is taken to have only lines that this step wrote
-hosts=$(OWN=$HOST_NAMES awk '
-  BEGIN { split(ENVIRON["OWN"], words); for (i in words) own[words[i]] }
-  /^# (begin|end) kubernetes-from-scratch$/ { if ($2 == "begin") printf "%s", rest; rest = ""; inside = $2 == "begin"; next }
-  !inside { print }
-  inside && !($2 in own) { rest = rest $0 "\n" }
-  END { printf "%s", rest }' /etc/hosts)
+hosts=$(outside_block /etc/hosts "$HOST_NAMES")
 hosts+=$'\n# begin kubernetes-from-scratch\n'$HOST_NAMES$'\n# end kubernetes-from-scratch'
 if [ "$hosts" != "$(cat /etc/hosts)" ]; then
   printf '%s\n' "$hosts" >/etc/hosts.new
@@ -28,8 +22,7 @@ fi
 # --- SSH keys: in a block of their own, so that keys which were added by hand stay
 authorized=$(getent passwd "$SSH_USER" | cut -d : -f 6)/.ssh/authorized_keys
 {
-  sed '/^# begin kubernetes-from-scratch$/,/^# end kubernetes-from-scratch$/d' "$authorized" \
-    | awk 'NR == FNR { managed[$2]; next } !($2 in managed)' <(printf '%s\n' "$AUTHORIZED_KEYS") -
+  outside_block "$authorized" "$AUTHORIZED_KEYS" | awk 'NR == FNR { managed[$2]; next } !($2 in managed)' <(printf '%s\n' "$AUTHORIZED_KEYS") -
   printf '%s\n%s\n%s\n' '# begin kubernetes-from-scratch' "${AUTHORIZED_KEYS%$'\n'}" '# end kubernetes-from-scratch'
 } | put "$authorized" 0600 "$(stat --format %U:%G "$authorized")"
 
@@ -48,6 +41,9 @@ if [ ${#missing[@]} != 0 ]; then
     sleep 5
   done
 fi
+
+# --- the root file system fills its volume, which may have grown since the boot
+fill_volume / "$ROOT_VOLUME_GIB"
 
 # --- downloads for the later steps start now
 background prefetch bash "$LIBRARY/prefetch.sh" "${MIRROR:-}"

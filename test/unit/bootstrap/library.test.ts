@@ -199,6 +199,25 @@ describe("a failure of wait_for", () => {
   });
 });
 
+describe("outside_block", () => {
+  const [begin, end] = ["begin", "end"].map((mark) => `# ${mark} kubernetes-from-scratch`);
+  const outside = async (...lines: (string | undefined)[]): Promise<string> => {
+    writeFileSync(join(folder, "file"), `${lines.join("\n")}\n`);
+    return (await run(`outside_block ${folder}/file $'ssh-ed25519 ours\\nssh-ed25519 theirs'`)).output;
+  };
+
+  it("leaves out the block, whatever is in it now", async () =>
+    expect(await outside("x one", begin, "ssh-ed25519 former", "ssh-ed25519 ours", end, "x two")).toBe(
+      "x one\nx two\n",
+    ));
+
+  it("does not swallow the lines of others if a mark is missing", async () => {
+    expect(await outside("x one", begin, "ssh-ed25519 ours", "x two")).toBe("x one\nx two\n");
+    expect(await outside("x one", "ssh-ed25519 ours", end, "x two")).toBe("x one\nssh-ed25519 ours\nx two\n");
+    expect(await outside("x one", begin, "x two", begin, "ssh-ed25519 ours", end)).toBe("x one\nx two\n");
+  });
+});
+
 describe("proves_well", () => {
   /** A systemctl that reports a state, and how often systemd has restarted the unit: a file with a number per call. */
   const systemctl = (state: string, restarts = "echo 0"): string =>
@@ -529,4 +548,52 @@ it("distinguishes a unit's inputs by content", async () => {
   const [first, second, third] = output.trim().split("\n");
   expect(first).not.toBe(second);
   expect(third).toBe(first);
+});
+
+describe("a unit that is new to its service", () => {
+  const unit = () => join(folder, "etc/systemd/system/api.service");
+  const first = "[Service]\nExecStart=/bin/api \\\n  --one=1 \\\n  --two=2\n";
+  const second = "[Service]\nExecStart=/bin/api \\\n  --one=1 \\\n  --two=2 \\\n  --three=3\n";
+  const install = (text: string) => {
+    mkdirSync(dirname(unit()), { recursive: true });
+    writeFileSync(unit(), text);
+  };
+
+  it("is new only after another one has been proven", async () => {
+    install(first);
+    expect((await run(`is_new api.service || echo no`)).output).toBe("no\n");
+    await run(`prove api.service`);
+    expect((await run(`is_new api.service || echo no`)).output).toBe("no\n");
+    install(second);
+    expect((await run(`is_new api.service && new_lines api.service`)).output).toBe("--three=3\n");
+  });
+
+  it("gives way to the one that was proven", async () => {
+    install(first);
+    await run(`prove api.service`);
+    install(second);
+    await run(`put_back api.service; is_new api.service || echo the same`);
+    expect(readFileSync(unit(), "utf8")).toBe(first);
+  });
+
+  it("leaves the proven one alone until it is proven itself", async () => {
+    install(first);
+    await run(`prove api.service`);
+    install(second);
+    await run(`prove api.service; put_back api.service`);
+    expect(readFileSync(unit(), "utf8")).toBe(second);
+  });
+
+  it("is blamed with the last lines in which its service says why it ended", async () => {
+    const journal = [
+      "Flag --a has been set",
+      "E1126 09:00:00.0 run.go:72] bad file",
+      "I1126 all is well",
+      "Error: unknown flag",
+    ];
+    const { output } = await run(
+      `journalctl() { printf '%s\\n' ${journal.map((line) => `'${line}'`).join(" ")}; }; last_errors api.service`,
+    );
+    expect(output).toBe("E1126 09:00:00.0 run.go:72] bad file\nError: unknown flag\n");
+  });
 });

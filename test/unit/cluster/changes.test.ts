@@ -1,6 +1,6 @@
 /** What a change of each key does to a cluster that exists. */
 import { describe, expect, it } from "vitest";
-import { changes, formatRefusals, refusedChanges, settingsOf } from "../../../cluster/config/changes";
+import { changes, formatRefusals, refusedChanges, restartsMachines, settingsOf } from "../../../cluster/config/changes";
 import type { Config } from "../../../cluster/config";
 import { clusterSpec } from "../../../cluster/spec";
 import { readProjectFile } from "../../../tools/project-file";
@@ -71,6 +71,15 @@ describe("changes", () => {
     ["the stack's own encryption key again", { encryptionKey: key(1) }, {}],
     ["nothing", { encryptionKey: key(1) }, { encryptionKey: key(1) }],
   ])("allows %s", (_, before, after) => expect(refused(before, after)).toEqual([]));
+
+  it.each<[string, Record<string, unknown>, boolean]>([
+    ["another type of one role", { workerInstanceType: "t3.large" }, true],
+    ["a larger volume", { rootVolumeGiB: 30 }, false],
+    ["nothing", {}, false],
+  ])("knows whether machines restart: %s", (_, after, expected) => {
+    expect(restartsMachines({ settings: settings(), nodes: [] }, settings(after))).toBe(expected);
+    expect(restartsMachines({ nodes: [] }, settings(after)), "an earlier release recorded no settings").toBe(true);
+  });
 
   it("looks at the nodes of a cluster whose settings were not recorded", () => {
     const nodes = clusterSpec(config()).nodes.map(({ name, privateIp, podCidr }) => ({ name, privateIp, podCidr }));

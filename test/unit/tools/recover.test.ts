@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { deletionOrder } from "../../../tools/recover/cloud";
 import { remedy } from "../../../tools/recover/instance";
-import { knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover/orphans";
+import { halfChangedMachines, knownIds, lostMachines, movedMachines, orphans } from "../../../tools/recover/orphans";
 
 const deployment = {
   resources: [
@@ -51,6 +51,16 @@ describe("machines of the state", () => {
       instance("worker-1", "i-2"),
     ],
   };
+
+  it("may be half changed if a run was killed while it changed them", () => {
+    const pending = [
+      { type: "updating", resource: instance("worker-1", "i-2") },
+      { type: "creating", resource: instance("worker-2", "i-3") },
+      { type: "updating", resource: deployment.resources[0]! },
+    ];
+    expect(halfChangedMachines({ ...state, pending_operations: pending })).toEqual(["worker-1"]);
+    expect(halfChangedMachines(state)).toEqual([]);
+  });
 
   it("are lost if their instance is no longer live", () => {
     expect(lostMachines(state, new Map([["i-1", "203.0.113.1"]]))).toEqual(["worker-1"]);

@@ -1,15 +1,18 @@
 /** A stack as a value: its files with a run's values on top, and what is concluded from them. */
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { UserError } from "../../../lib/errors";
 import { openBuiltStack, openStack, Stack } from "../../../tools/stack";
+import { inTurn } from "../../../tools/turn";
 
 /** The tests' own checkout. */
 const checkout = vi.hoisted(() => `/tmp/kfs-stack-test-${process.pid}`);
 vi.mock("../../../tools/places", () => ({
   root: checkout,
+  labDir: `${checkout}/.lab`,
   stackDir: (stack: string) => `${checkout}/.lab/${stack}`,
+  stackLock: (stack: string) => `${checkout}/.lab/${stack}/lock`,
   stateDir: `${checkout}/.lab/state`,
   project: "kubernetes-from-scratch",
 }));
@@ -96,6 +99,28 @@ describe("a stack that is to be destroyed", () => {
   beforeEach(() => {
     for (const path of [committed, join(checkout, ".lab")]) rmSync(path, { recursive: true, force: true });
     write(state, "");
+  });
+
+  it("is known by any of its files, and otherwise leaves no folder behind", async () => {
+    const task = (): Promise<string> => Promise.resolve("done");
+    expect(await inTurn("down", "mine", task)).toBe("done");
+    rmSync(join(checkout, ".lab"), { recursive: true });
+    await expect(inTurn("up", "mine", task)).rejects.toThrow('There is no stack "mine"');
+    expect(existsSync(join(checkout, ".lab"))).toBe(false);
+    write(committed, file(5001));
+    expect(await inTurn("up", "mine", task)).toBe("done");
+  });
+
+  it("cannot be opened as one on AWS", () => {
+    write(effective, file(5002));
+    write(committed, file(5001));
+    expect(openStack("mine").port).toBe(5001);
+    write(committed, "config: {}\n");
+    expect(() => openStack("mine")).toThrow(
+      /awsEndpoint\n +http:\/\/127\.0\.0\.1:5002 -> \(unset\)[^]*make down STACK=mine/,
+    );
+    rmSync(state);
+    expect(openStack("mine").isLocal).toBe(false);
   });
 
   it.each([
