@@ -22,6 +22,8 @@ export type Stage = (typeof stages)[number];
 export const apiEndpointKinds = ["elastic-ip", "nlb", "haproxy"] as const;
 export type ApiEndpointKind = (typeof apiEndpointKinds)[number];
 export const adminAccesses = ["public", "private"] as const;
+/** What nodes and their pods may connect to outside the cluster. */
+export const egresses = ["anywhere", "downloads"] as const;
 export const kubeProxyModes = ["iptables", "nftables"] as const;
 
 export type ControllerName = `controller-${number}`;
@@ -64,6 +66,9 @@ export interface Reservation {
   readonly cpu?: string;
   readonly memory?: string;
 }
+
+/** First and last port of NodePort Services, the API server's default. */
+export const nodePortRange = [30000, 32767] as const;
 
 /** Prefix length of a zone's subnet and of a node's slice of the pod network. */
 export const subnetPrefix = 24;

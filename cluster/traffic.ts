@@ -1,14 +1,18 @@
 /**
- * The traffic that the cluster needs, as data: the rules of its security groups. Nodes are referred to by group. Pod
- * addresses do not belong to a group, so pod traffic is identified by podCidr, and it may reach any port of a node,
- * because a group cannot tell a pod behind a node from the node itself. A node reaches the pods of other nodes from its
- * own address in the pod network (the step pod-network sets that up), so only the rules below apply between machines.
+ * The traffic that the cluster needs, as data: the rules of its security groups. Nodes trust nodes: any port of any node
+ * is open to every other node, but for SSH and, to workers, etcd. Pod addresses do not belong to a group, so pods are
+ * identified by podCidr; because a group sees no difference between a pod behind a node and the node itself, pods may
+ * reach everything there, and the step pod-network closes on the nodes what pods must not reach. A node reaches the pods of
+ * other nodes from its own address in the pod network, which that step sets up as well.
  * @see https://kubernetes.io/docs/reference/networking/ports-and-protocols/
  */
 import { address, cidr, contains, formatCidr } from "./cidr";
+import { nodePortRange } from "./shape";
 import type { ClusterSpec } from "./spec";
 
 export type Group = "control-plane" | "worker" | "balancer" | "load-balancer";
+
+type Protocol = "tcp" | "udp" | "sctp" | "icmp";
 
 export interface TrafficRule {
   readonly group: Group;
@@ -16,14 +20,22 @@ export interface TrafficRule {
   /** The other side: a group, or a network. */
   readonly peer: { readonly group: Group } | { readonly cidr: string };
   /** All traffic if undefined. */
-  readonly port?: number;
-  /** Last port of a range; a single port if undefined. */
-  readonly toPort?: number;
+  readonly protocol?: Protocol;
+  /** Of TCP and UDP; every port if undefined. EC2 cannot restrict the ports of SCTP. */
+  readonly ports?: Ports;
   /** Name of the rule: unique in its group and direction, and its description on AWS. */
   readonly name: string;
 }
 
+/** First and last port. */
+export type Ports = readonly [number, number];
+
 const world = "0.0.0.0/0";
+const every: Ports = [0, 65535];
+const ssh: Ports = [22, 22];
+const api: Ports = [6443, 6443];
+/** Of clients and of peers. */
+const etcd: Ports = [2379, 2380];
 
 /** The security groups of a cluster of this shape. */
 export function groups(spec: ClusterSpec): readonly Group[] {
@@ -31,71 +43,79 @@ export function groups(spec: ClusterSpec): readonly Group[] {
   return ["control-plane", "worker", ...ofEndpoint[spec.apiEndpoint]];
 }
 
+/** What is left of all ports. @param closed in ascending order, and not adjacent */
+function allBut(...closed: readonly Ports[]): Ports[] {
+  const starts = [0, ...closed.map(([, last]) => last + 1)];
+  const ends = [...closed.map(([first]) => first - 1), 65535];
+  return starts.map((start, index): Ports => [start, ends[index] as number]);
+}
+
 /** Every rule of every group. */
 export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
   const front = groups(spec).filter((group) => group === "balancer" || group === "load-balancer");
   const machines = groups(spec).filter((group) => group !== "load-balancer");
+  const nodes = ["control-plane", "worker"] as const;
   const admin = { cidr: spec.adminCidr };
   const pods = { cidr: spec.podCidr };
-  const into = (
-    group: Group,
-    name: string,
-    peer: TrafficRule["peer"],
-    port?: number,
-    toPort?: number,
-  ): TrafficRule => ({
-    group,
-    direction: "ingress",
-    name,
-    peer,
-    port,
-    toPort,
-  });
-  const outOf = (group: Group, name: string, peer: TrafficRule["peer"], port?: number): TrafficRule => ({
-    group,
-    direction: "egress",
-    name,
-    peer,
-    port,
-  });
+  const rule =
+    (direction: TrafficRule["direction"]) =>
+    (group: Group, name: string, peer: TrafficRule["peer"], protocol?: Protocol, ports?: Ports): TrafficRule => ({
+      group,
+      direction,
+      name,
+      peer,
+      protocol,
+      ports,
+    });
+  const [into, outOf] = [rule("ingress"), rule("egress")];
+
+  /** TCP but for what only some may reach, and all of UDP, SCTP and ICMP. */
+  const nodesTrust = (group: (typeof nodes)[number]) =>
+    nodes.flatMap((from) => [
+      ...allBut(ssh, ...(from === "worker" && group === "control-plane" ? [etcd] : [])).map((ports) =>
+        into(group, `tcp-${ports.join("-")}-from-${from}`, { group: from }, "tcp", ports),
+      ),
+      into(group, `udp-from-${from}`, { group: from }, "udp", every),
+      into(group, `sctp-from-${from}`, { group: from }, "sctp"),
+      into(group, `icmp-from-${from}`, { group: from }, "icmp"),
+    ]);
 
   return [
-    ...machines.map((group) => into(group, "ssh-from-admin", admin, 22)),
+    ...machines.map((group) => into(group, "ssh-from-admin", admin, "tcp", ssh)),
 
-    into("control-plane", "api-from-admin", admin, 6443),
-    into("control-plane", "api-from-workers", { group: "worker" }, 6443),
-    into("control-plane", "api-from-control-plane", { group: "control-plane" }, 6443),
-    ...front.map((group) => into("control-plane", `api-from-${group}`, { group }, 6443)),
-    into("control-plane", "etcd-from-control-plane", { group: "control-plane" }, 2379, 2380),
-    into("control-plane", "kubelet-from-control-plane", { group: "control-plane" }, 10250),
-    into("control-plane", "kubelet-from-workers", { group: "worker" }, 10250),
-    into("control-plane", "pods", pods),
-
-    into("worker", "kubelet-from-control-plane", { group: "control-plane" }, 10250),
-    into("worker", "kubelet-from-workers", { group: "worker" }, 10250),
-    into("worker", "pods", pods),
-    ...(spec.openNodePorts ? [into("worker", "node-ports-from-admin", admin, 30000, 32767)] : []),
-
+    ...nodes.flatMap((group) => [
+      ...nodesTrust(group),
+      into(group, "pods", pods),
+      ...(spec.openNodePorts
+        ? [
+            into(group, "tcp-node-ports-from-admin", admin, "tcp", nodePortRange),
+            into(group, "udp-node-ports-from-admin", admin, "udp", nodePortRange),
+            into(group, "sctp-from-admin", admin, "sctp"),
+          ]
+        : []),
+    ]),
+    into("control-plane", "api-from-admin", admin, "tcp", api),
     ...front.flatMap((group) => [
-      into(group, "api-from-admin", admin, 6443),
-      outOf(group, "api-to-control-plane", { group: "control-plane" }, 6443),
+      into("control-plane", `api-from-${group}`, { group }, "tcp", api),
+      into(group, "api-from-admin", admin, "tcp", api),
+      outOf(group, "api-to-control-plane", { group: "control-plane" }, "tcp", api),
     ]),
     // Nodes reach the API through HAProxy, but bypass a network load balancer, which takes minutes to come up.
-    ...(spec.balancer
-      ? [
-          into("balancer", "api-from-control-plane", { group: "control-plane" }, 6443),
-          into("balancer", "api-from-workers", { group: "worker" }, 6443),
-        ]
-      : []),
+    ...(spec.balancer ? nodes.map((group) => into("balancer", `api-from-${group}`, { group }, "tcp", api)) : []),
 
-    // Egress: inside the cluster, the receiver decides; outside, only the bootstrap's download sources are open.
-    ...(["control-plane", "worker"] as const).flatMap((group) => [
-      outOf(group, "vpc", { cidr: spec.vpcCidr }),
-      outOf(group, "pods", pods),
-    ]),
-    ...machines.flatMap((group) =>
-      downloads(spec, group).map((to) => outOf(group, `download-${to.port}-${to.cidr}`, { cidr: to.cidr }, to.port)),
+    // Egress: inside the cluster, the receiver decides.
+    ...nodes.flatMap((group) =>
+      spec.egress === "anywhere"
+        ? [outOf(group, "anywhere", { cidr: world })]
+        : [outOf(group, "vpc", { cidr: spec.vpcCidr }), outOf(group, "pods", pods)],
     ),
+    ...machines
+      .filter((group) => group === "balancer" || spec.egress === "downloads")
+      .flatMap((group) =>
+        downloads(spec, group).map(({ cidr, port }) =>
+          outOf(group, `download-${port}-${cidr}`, { cidr }, "tcp", [port, port]),
+        ),
+      ),
   ];
 }
 

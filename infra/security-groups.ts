@@ -10,6 +10,14 @@ export interface SecurityGroupsArgs {
   readonly network: Network;
 }
 
+/** A rule's protocol and ports in the terms of EC2, which knows SCTP by its number, and has no ports for it. */
+function traffic({ protocol, ports }: Pick<TrafficRule, "protocol" | "ports">) {
+  if (protocol === undefined) return { ipProtocol: "-1" };
+  if (protocol === "sctp") return { ipProtocol: "132" };
+  const [fromPort, toPort] = protocol === "icmp" ? [-1, -1] : (ports ?? [0, 65535]); // -1: every type and code
+  return { ipProtocol: protocol, fromPort, toPort };
+}
+
 export class SecurityGroups extends pulumi.ComponentResource {
   private readonly groups: ReadonlyMap<Group, aws.ec2.SecurityGroup>;
 
@@ -42,11 +50,11 @@ export class SecurityGroups extends pulumi.ComponentResource {
     return found.id;
   }
 
-  private rule({ group, direction, name, peer, port, toPort = port }: TrafficRule): void {
+  private rule({ group, direction, name, peer, ...what }: TrafficRule): void {
     const args = {
       securityGroupId: this.id(group),
       description: name,
-      ...(port === undefined ? { ipProtocol: "-1" } : { ipProtocol: "tcp", fromPort: port, toPort }),
+      ...traffic(what),
       ...("group" in peer ? { referencedSecurityGroupId: this.id(peer.group) } : { cidrIpv4: peer.cidr }),
       tags: { Name: `${group}-${name}` },
     };

@@ -1,4 +1,5 @@
 /** The nodes as a whole: all of them are registered and labelled, and Ready if the stage includes the pod network. */
+import { fileFrom } from "../files";
 import { nodesLibrary, reaches } from "../parts";
 import { defineStep, onceForTheCluster } from "../step";
 import { departures } from "./departures";
@@ -23,7 +24,10 @@ export const nodes = defineStep({
           .join(", "),
         NETWORK: hasNetwork ? "yes" : "no",
       },
-      files: [nodesLibrary()],
+      files: [
+        nodesLibrary(),
+        ...(hasNetwork ? [fileFrom("manifests/network-policy.yaml", "/etc/kubernetes/network-policy.yaml")] : []),
+      ],
       admin: true,
       after: [
         rbac.at(controller),

@@ -13,12 +13,13 @@ export const podNetwork = defineStep({
     variables: { NODE_POD_CIDR: node.podCidr, API_NAME: spec.apiName },
     files: [
       fileFrom("configs/pod-network.nft", "/etc/kubernetes/pod-network.nft", {
+        VPC_CIDR: spec.vpcCidr,
         POD_CIDR: spec.podCidr,
         NODE_POD_CIDR: node.podCidr,
         NODE_POD_GATEWAY: nthAddress(cidr(node.podCidr), 1),
       }),
       unitFile("pod-network.service"),
-      fileFrom("configs/10-bridge.conf", "/etc/cni/net.d/10-bridge.conf", { NODE_POD_CIDR: node.podCidr }),
+      fileFrom("configs/10-bridge.conflist", "/etc/cni/net.d/10-bridge.conflist", { NODE_POD_CIDR: node.podCidr }),
       fileFrom("configs/99-loopback.conf", "/etc/cni/net.d/99-loopback.conf"),
     ],
     after: [kubelet.at(node)],

@@ -4,7 +4,7 @@ import { gatewayOf } from "./addresses";
 import { Vpc } from "./model";
 
 /** Port of the web server at every VPC's gateway address. */
-const PORT = 8080;
+export const gatewayPort = 8080;
 
 /**
  * A web server at the VPC's gateway address. It serves the files below `releasesDir` under their paths, and below /v2/
@@ -51,7 +51,7 @@ http {
   types { }
   default_type application/octet-stream;
   server {
-    listen ${gatewayOf(vpc.cidr)}:${PORT};
+    listen ${gatewayOf(vpc.cidr)}:${gatewayPort};
     root /srv/releases;
     location = /v2/ { default_type application/json; return 200 "{}"; }
     location /v2/ { root /srv/registry; }

@@ -7,6 +7,7 @@ import { run } from "../../lib/run";
 import { gatewayOf, resolverOf } from "./addresses";
 import { Context, log } from "./context";
 import { Vpc } from "./model";
+import { gatewayPort } from "./gateway";
 import { ignoreMissing } from "./instances";
 import { acceptForwarding } from "./forwarding";
 import { applyRoutes, removeRoutes } from "./routes";
@@ -32,8 +33,9 @@ const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10
 /**
  * The host's rules for the cloud's bridges. From a VPC only public addresses can be reached, not other VPCs or the
  * networks around the host, but the VPC's resolver may query the host's resolvers wherever they are. Nothing but the host
- * can reach into a VPC. On the host, only the VPC's own gateway address can be reached. The host sends no ICMP redirects to
- * machines. Packets that leave a VPC get an address of the host.
+ * can reach into a VPC. On the host, only the gateway's web server can be reached, and pinged, at the VPC's own gateway address;
+ * the host's other services are closed to machines and pods, over IPv6 too. The host sends no ICMP redirects to machines.
+ * Packets that leave a VPC get an address of the host.
  */
 export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | "cidr">[]): string {
   const table = hostTable(cloud);
@@ -47,9 +49,14 @@ export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | 
     ];
   });
   const postrouting = sorted.map(({ id, cidr }) => `ip saddr ${cidr} oifname != "${bridgeOf(cloud, id)}" masquerade`);
-  const input = sorted.map(
-    ({ id, cidr }) => `iifname "${bridgeOf(cloud, id)}" ip daddr != ${gatewayOf(cidr)} ct direction original drop`,
-  );
+  const input = sorted.flatMap(({ id, cidr }) => {
+    const gateway = `iifname "${bridgeOf(cloud, id)}" ip daddr ${gatewayOf(cidr)}`;
+    return [
+      `${gateway} tcp dport ${gatewayPort} accept`,
+      `${gateway} icmp type echo-request accept`,
+      `iifname "${bridgeOf(cloud, id)}" ct direction original ct state != related drop`,
+    ];
+  });
   const indent = (lines: readonly string[]): string => lines.map((line) => `    ${line}\n`).join("");
   return `table inet ${table}
 delete table inet ${table}

@@ -87,6 +87,7 @@ export const changes: Readonly<Record<Key, Change>> = {
   adminCidr: { class: "in place" },
   adminAccess: { class: "in place" },
   openNodePorts: { class: "in place" },
+  egress: { class: "in place" },
   apiEndpoint: { class: "in place", note: "the kubeconfig changes" },
   stage: { class: "in place", note: "what later stages installed keeps running" },
   kubernetesVersion: { class: "rolled" },

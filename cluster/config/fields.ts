@@ -6,7 +6,7 @@ import { Region } from "@pulumi/aws/types/enums";
 import { z } from "zod";
 import { etcdVersions, kubernetesVersions } from "../versions";
 import { address, parseCidr, size } from "../cidr";
-import { adminAccesses, apiEndpointKinds, kubeProxyModes, maxWorkers, stages } from "../shape";
+import { adminAccesses, apiEndpointKinds, egresses, kubeProxyModes, maxWorkers, stages } from "../shape";
 import { leafValidityHours } from "../validity";
 import { apiServerArgs } from "./api-server-args";
 import { didYouMean } from "./did-you-mean";
@@ -221,6 +221,7 @@ export const fields = {
   adminCidr: field(adminCidr),
   adminAccess: field(oneOf(adminAccesses)),
   openNodePorts: field(bool),
+  egress: field(oneOf(egresses)),
   apiEndpoint: optional(oneOf(apiEndpointKinds)),
   stage: field(oneOf(stages)),
   sshPrivateKeyFile: optional((path) => path),

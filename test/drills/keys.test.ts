@@ -118,6 +118,14 @@ const keys = {
       }),
     becomes: "open",
   },
+  egress: {
+    value: "downloads",
+    see: async () => {
+      const open = (await rules()).filter(({ IsEgress, IpProtocol }) => IsEgress && IpProtocol === "-1");
+      return open.some(({ CidrIpv4 }) => CidrIpv4 === "0.0.0.0/0") ? "anywhere" : "downloads";
+    },
+    becomes: "downloads",
+  },
   apiEndpoint: {
     value: "haproxy",
     see: () => cluster.kubectl`config view -o jsonpath={.clusters[0].cluster.server}`,

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The nodes as a whole: all of them are registered and have their roles, and they are Ready once there is a pod network.
+# The nodes as a whole: all of them are registered and have their roles, and they are Ready once there is a pod network,
+# with a warning for authors of NetworkPolicies, which that network does not enforce.
 # Input: NODES, lines of "name role pod-CIDR instance-type"; WORKER_LABELS, pairs of YAML; NETWORK, yes once there is a pod network.
 
 # shellcheck source=bootstrap/scripts/lib/nodes.sh
@@ -29,6 +30,8 @@ wait_for 30 "the nodes have their roles" describe
 blame kube-controller-manager.service
 if [ "$NETWORK" = yes ]; then
   kubectl wait --for=condition=Ready --timeout=180s "${names[@]}" || fail "not all nodes became Ready: $(kubectl get nodes --output wide)"
+  warn() { kubectl apply --server-side --force-conflicts --filename /etc/kubernetes/network-policy.yaml; }
+  wait_for 30 "authors of NetworkPolicies are warned" warn
   return_nodes '' # a restart that was interrupted leaves its node cordoned
   proof "${#names[@]} nodes are Ready"
 else

@@ -2,6 +2,7 @@
 # The node's slice of the pod network: a bridge, addresses from host-local, routes in the VPC. The runtime picks up the
 # files in /etc/cni/net.d by itself, and the node becomes Ready. Input: NODE_NAME, NODE_POD_CIDR, API_NAME.
 
+rm --force /etc/cni/net.d/10-bridge.conf # of clusters without host ports; the runtime would prefer it to 10-bridge.conflist
 converge pod-network.service /etc/kubernetes/pod-network.nft
 blame pod-network.service
 wait_for 20 "the rules of the pod network are in place" nft list table ip pod_network

@@ -60,6 +60,17 @@ describe("the host's firewall rules", () => {
     expect(text).toContain(`iifname != "${bridge}" oifname "${bridge}" ct direction original drop`);
     expect(text).toContain(`ip saddr 10.1.0.0/16 oifname != "${bridge}" masquerade`);
   });
+
+  it("let a VPC reach nothing of the host but the gateway's web server", () => {
+    const text = renderHostRuleset(cloud, [{ id: "vpc-0123456789abcdef0", cidr: "10.1.0.0/16" }]);
+    const input = /chain input \{\n.*\n([^}]*)\}/.exec(text)?.[1]?.trim().split(/\n\s*/) ?? [];
+    const from = `iifname "${bridgeOf(cloud, "vpc-0123456789abcdef0")}"`;
+    expect(input).toEqual([
+      `${from} ip daddr 10.1.0.1 tcp dport 8080 accept`,
+      `${from} ip daddr 10.1.0.1 icmp type echo-request accept`,
+      `${from} ct direction original ct state != related drop`,
+    ]);
+  });
 });
 
 describe("the host's /etc/hosts", () => {

@@ -102,6 +102,7 @@ describe("the cluster's traffic", () => {
   it.each<[string, Record<string, unknown>]>([
     ["with an Elastic IP", { openNodePorts: true }],
     ["with a load balancer", { controlPlaneCount: 3, zones: 3 }],
+    ["with nothing but downloads from outside", { egress: "downloads" }],
     [
       "with HAProxy and mirrors",
       {
@@ -113,13 +114,38 @@ describe("the cluster's traffic", () => {
     ],
   ])("%s matches the snapshot", (_, values) =>
     expect(
-      trafficRules(spec(values)).map(({ group, direction, peer, port = "all", toPort, name }) => {
+      trafficRules(spec(values)).map(({ group, direction, peer, protocol = "all", ports, name }) => {
         const other = "group" in peer ? peer.group : peer.cidr;
         const [from, to] = direction === "ingress" ? [other, group] : [group, other];
-        return `${direction} ${from} -> ${to} ${port}${toPort ? `-${toPort}` : ""} (${name})`;
+        return `${direction} ${from} -> ${to} ${[protocol, ...(ports ? [ports.join("-")] : [])].join(" ")} (${name})`;
       }),
     ).toMatchSnapshot(),
   );
+
+  it("is open from node to node, but for SSH and, from workers, etcd", () =>
+    fc.assert(
+      fc.property(
+        shapes,
+        fc.constantFrom("control-plane", "worker"),
+        fc.constantFrom("control-plane", "worker"),
+        fc.oneof(fc.constantFrom(21, 22, 23, 2378, 2379, 2380, 2381, 6443, 10250), fc.integer({ min: 1, max: 65535 })),
+        (values, from, to, port) => {
+          const admits = (protocol: string) =>
+            trafficRules(spec(values)).some(
+              (rule) =>
+                rule.group === to &&
+                rule.direction === "ingress" &&
+                "group" in rule.peer &&
+                rule.peer.group === from &&
+                rule.protocol === protocol &&
+                (rule.ports === undefined || (rule.ports[0] <= port && port <= rule.ports[1])),
+            );
+          const isEtcd = port === 2379 || port === 2380;
+          expect(admits("tcp")).toBe(port !== 22 && !(isEtcd && from === "worker" && to === "control-plane"));
+          for (const protocol of ["udp", "sctp", "icmp"]) expect(admits(protocol)).toBe(true);
+        },
+      ),
+    ));
 
   it("is not open to the whole world, and no two rules have the same name or content", () =>
     fc.assert(
