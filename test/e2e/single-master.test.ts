@@ -251,17 +251,6 @@ describe("the cluster", () => {
     });
   });
 
-  it("closes every port that no security group opens, between machines too", async () => {
-    const reach = async (from: string, address: string, port: number): Promise<boolean> =>
-      (await cluster.trySsh(from, `timeout 2 bash -c '</dev/tcp/${address}/${port}'`)).exitCode === 0;
-    const controller = `${at.network}.1.11`;
-    expect(await reach("worker-0", controller, 6443)).toBe(true);
-    expect(await reach("worker-0", controller, 2379)).toBe(false);
-    expect(await reach("worker-0", controller, 22)).toBe(false);
-    expect(await reach("controller-0", `${at.network}.1.21`, 10250)).toBe(true);
-    expect(await reach("controller-0", `${at.network}.1.21`, 9999)).toBe(false);
-  });
-
   it("keeps Secrets encrypted in etcd", async () => {
     await cluster.kubectl`-n default create secret generic e2e --from-literal=word=correct-horse`;
     const raw = await cluster.ssh(

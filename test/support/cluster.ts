@@ -144,10 +144,10 @@ export class TestCluster {
     return (await this.succeed("bash", ["-euo", "pipefail", "-c", `${evaluate}\n${commands}`])).all;
   }
 
-  /** Applies manifests given as text. */
-  async apply(manifests: string): Promise<void> {
+  /** Applies manifests given as text, and returns what kubectl said, warnings included. */
+  async apply(manifests: string): Promise<string> {
     await this.loadEnvironment();
-    await this.succeed("kubectl", ["apply", "-f", "-"], manifests);
+    return (await this.succeed("kubectl", ["apply", "-f", "-"], manifests)).all;
   }
 
   /** Runs a shell command on a machine over SSH with the host key pinned, and returns its standard output, trimmed. */

@@ -26,6 +26,7 @@ export const places = {
   moved: { port: 5026, network: "10.27" },
   turns: { port: 5025, network: "10.25" }, // a second stack on this cloud has 10.26
   down: { port: 5029, network: "10.29" },
+  network: { port: 5023, network: "10.18" },
   keys: { port: 5022, network: "10.17" },
   encryption: { port: 5021, network: "10.16" },
   data: { port: 5020, network: "10.15" },
