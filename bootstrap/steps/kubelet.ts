@@ -1,8 +1,9 @@
 /** kubelet and kube-proxy: the machine becomes a node. Control-plane machines are nodes as well, with a taint. */
 import type { Node } from "../../cluster/shape";
 import type { ClusterSpec } from "../../cluster/spec";
-import { fileFrom, kubeconfigFile, pkiFile, pkiPair, type StepFile, unitFile } from "../files";
+import { asset, fileFrom, kubeconfigFile, pkiFile, pkiPair, publicFile, type StepFile, unitFile } from "../files";
 import { tlsCipherSuites } from "../parts";
+import { libraryDirectory } from "../places";
 import { defineStep, everyNode } from "../step";
 import { containerRuntime } from "./container-runtime";
 
@@ -44,6 +45,8 @@ export const kubelet = defineStep({
         "0600",
       ),
       unitFile("kube-proxy.service"),
+      publicFile(`${libraryDirectory}/forget-ended-pods.py`, asset("scripts/tools/forget-ended-pods.py"), "0755"),
+      unitFile("ended-pods.service", { API_NAME: spec.apiName, NODE_NAME: node.name }),
     ],
     secrets: [
       pkiFile("kubernetes-ca", "kubernetes-ca/cert"),

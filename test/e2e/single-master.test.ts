@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { images } from "../../cluster/versions";
 import { millicores } from "../../labs/framework/quantity";
 import { labImages } from "../../labs/images";
 import { ensureImagesFor } from "../../tools/toolchain";
@@ -139,6 +140,28 @@ describe("the cluster", () => {
     expect(await get(`http://${serviceIp}/hostname`)).toMatch(/^web-/);
     expect(await get("http://web/hostname")).toMatch(/^web-/);
     expect(await get("http://web.e2e-network.svc.cluster.local/hostname")).toMatch(/^web-/);
+  });
+
+  it("has a CoreDNS pod on each worker", async () => {
+    const nodes =
+      await cluster.kubectl`-n kube-system get pods -l k8s-app=kube-dns -o jsonpath={.items[*].spec.nodeName}`;
+    expect(nodes.split(" ").sort()).toEqual(["worker-0", "worker-1"]);
+  });
+
+  it("runs static pods", async () => {
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "static", namespace: "default" },
+      spec: { containers: [{ name: "pause", image: images.pause }] },
+    };
+    await cluster.ssh("worker-0", "sudo tee /etc/kubernetes/manifests/static.json >/dev/null", JSON.stringify(pod));
+    await eventually("the static pod to run", 60, async () => {
+      const { all } = await cluster.tryKubectl`get pod static-worker-0 -n default -o jsonpath={.status.phase}`;
+      return all === "Running" ? { done: undefined } : { saw: all };
+    });
+    await cluster.ssh("worker-0", "sudo rm /etc/kubernetes/manifests/static.json");
+    await cluster.kubectl`wait --for=delete pod/static-worker-0 -n default --timeout=60s`;
   });
 
   it("resolves names inside, and resolves or refuses names outside without a loop", async () => {

@@ -27,6 +27,7 @@ export const places = {
   turns: { port: 5025, network: "10.25" }, // a second stack on this cloud has 10.26
   down: { port: 5029, network: "10.29" },
   network: { port: 5023, network: "10.18" },
+  dns: { port: 5024, network: "10.19" },
   keys: { port: 5022, network: "10.17" },
   encryption: { port: 5021, network: "10.16" },
   data: { port: 5020, network: "10.15" },

@@ -4,6 +4,8 @@
 
 install_binary kubelet kube-proxy
 
+install --directory --mode 0700 /etc/kubernetes/manifests # of static pods
+
 # Facts about the machine, in a drop-in beside the kubelet's configuration
 resolv_conf=/etc/resolv.conf
 ! grep -q '^nameserver 127\.0\.0\.53' "$resolv_conf" || resolv_conf=/run/systemd/resolve/resolv.conf # through the stub, CoreDNS would query itself
@@ -54,6 +56,7 @@ begin kubelet.service
 converge "${PROXY[@]}"
 wait_for 60 "the kubelet is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz
 wait_for 60 "node $NODE_NAME is registered" registered
+converge ended-pods.service
 blame kube-proxy.service
 wait_for 60 "kube-proxy is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10256/livez
 

@@ -70,12 +70,18 @@ describe("the list of steps", () => {
     }
   });
 
-  it("changes only the step `nodes` when the number of workers changes", () => {
-    const grown = steps(spec({ workerCount: 5 })).map((step) => ({ ...step, after: [] }));
-    const changed = steps(single)
-      .map((step) => ({ ...step, after: [] }))
-      .filter((step) => JSON.stringify(step) !== JSON.stringify(grown.find((other) => other.id === step.id)));
-    expect(changed.map(({ id }) => id)).toEqual(["nodes@controller-0"]);
+  it("changes only the nodes, and the number of CoreDNS pods, when the number of workers changes", () => {
+    const changed = (from: number, to: number): string[] => {
+      const [former, later] = [from, to].map((workerCount) =>
+        steps(spec({ workerCount })).map((step) => ({ ...step, after: [] })),
+      );
+      return (former ?? [])
+        .filter((step) => JSON.stringify(step) !== JSON.stringify(later?.find((other) => other.id === step.id)))
+        .map(({ id }) => id);
+    };
+    expect(changed(2, 5).sort()).toEqual(["dns@controller-0", "nodes@controller-0"]);
+    expect(changed(1, 2)).toEqual(["nodes@controller-0"]);
+    expect(changed(10, 20)).toEqual(["nodes@controller-0"]);
   });
 
   it("does not change etcd's unit when members join, because only an empty member reads initial-cluster", () => {
