@@ -17,12 +17,13 @@ import { replaceFile } from "../lib/durable-file";
 import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
+import { hypervisorOf } from "./daemons";
 import { Cloud, CloudRef, cloudOf, lockFile } from "./names";
 import { belongings, findForeign, refuseCopy, refuseForeign } from "./owner";
 import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
 import { describeUnknown, takeLosses } from "./losses";
 import { Machine, isSettled, listMachines, unknownMachines } from "./machines";
-import { Daemon, runningPid, startDaemon, stopDaemon } from "../lib/process";
+import { runningPid, startDaemon, stopDaemon } from "../lib/process";
 import { removeFromEngine, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
@@ -165,6 +166,9 @@ export const engineOf = (cloud: Cloud): EngineOfCloud => ({
   },
 });
 
+/** @throws UserError if this directory is a copy of the one that has the cloud. */
+export const refuseCopyOf = (options: CloudRef): void => refuseCopy(cloudOf(options));
+
 /** The current status of a cloud. */
 export interface CloudStatus {
   readonly endpoint: string;
@@ -212,9 +216,4 @@ function readSettings(cloud: Cloud): Settings | undefined {
   } catch {
     return undefined; // never started, or damaged: then it starts with the settings of this command
   }
-}
-
-/** The hypervisor's process. */
-function hypervisorOf(cloud: Cloud): Daemon {
-  return { name: "hypervisor", directory: cloud.stateDir };
 }

@@ -1,6 +1,8 @@
 /** Whose is what carries a cloud's name: this checkout's, a copy's original's, or somebody else's. */
 import type Docker from "dockerode";
 import { UserError } from "../lib/errors";
+import { runningElsewhere } from "../lib/process";
+import { daemonsOf } from "./daemons";
 import { Cloud, LABEL, isOwn } from "./names";
 import { originalOf, readIdentity } from "./state-dir";
 
@@ -45,7 +47,8 @@ const directoriesOf = (things: Belongings): string[] => [
  * @param own what exists, if that is known already.
  */
 export function refuseCopy(cloud: Cloud, own?: Belongings): void {
-  const original = originalOf(cloud.stateDir, own && directoriesOf(own));
+  const running = daemonsOf(cloud).flatMap((daemon) => runningElsewhere(daemon) ?? []);
+  const original = originalOf(cloud.stateDir, own && directoriesOf(own)) ?? running[0];
   if (original === undefined) return;
   throw new UserError(
     `This checkout is a copy: its local cloud "${cloud.name}" belongs to the checkout with the state directory ${original}.`,

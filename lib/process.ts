@@ -1,6 +1,6 @@
 /** Background processes that outlive the command that starts them. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bootId } from "./boot-id";
@@ -27,8 +27,19 @@ export function logFile(daemon: Daemon): string {
   return join(daemon.directory, `${daemon.name}.log`);
 }
 
-/** The daemon's process id, if it is running. */
+/** The daemon's process id, if it is running. A record that was copied with its directory is about somebody else's process. */
 export function runningPid(daemon: Daemon): number | undefined {
+  const pid = recordedPid(daemon);
+  return pid !== undefined && directoryElsewhere(pid, daemon.directory) === undefined ? pid : undefined;
+}
+
+/** The directory whose daemon is running, if this one is a copy of it. */
+export function runningElsewhere(daemon: Daemon): string | undefined {
+  const pid = recordedPid(daemon);
+  return pid === undefined ? undefined : directoryElsewhere(pid, daemon.directory);
+}
+
+function recordedPid(daemon: Daemon): number | undefined {
   const file = recordFile(daemon);
   if (!existsSync(file)) return undefined;
   try {
@@ -37,6 +48,20 @@ export function runningPid(daemon: Daemon): number | undefined {
     return alive ? recorded.pid : undefined;
   } catch {
     return undefined; // a record that a crash left incomplete: nothing is known to be running
+  }
+}
+
+/**
+ * The process's working directory, if that is another one than the daemon's. The kernel follows a directory that is
+ * renamed. One that is gone was moved to another file system, together with the record.
+ */
+function directoryElsewhere(pid: number, directory: string): string | undefined {
+  try {
+    const [at, own] = [statSync(`/proc/${pid}/cwd`), statSync(directory)];
+    const path = readlinkSync(`/proc/${pid}/cwd`);
+    return (at.dev === own.dev && at.ino === own.ino) || path.endsWith(" (deleted)") ? undefined : path;
+  } catch {
+    return undefined; // another user's process, whose record is trusted
   }
 }
 

@@ -12,7 +12,7 @@ import { apply, shield } from "./environment";
 import { etcdArguments } from "./etcd/repair";
 import { restoreSnapshot } from "./etcd/restore";
 import { takeSnapshot } from "./etcd/snapshot";
-import { cloudRef, startCloud } from "./local-cloud";
+import { cloudRef, refuseCopies, startCloud } from "./local-cloud";
 import { stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root } from "./places";
 import { checkCredentials, preflight } from "./preflight";
@@ -117,6 +117,7 @@ async function controllersOf(stack: Stack): Promise<string[]> {
 /** `make env`: shell code that makes `pulumi` and `kubectl` work on the stack in the shell that evaluates it. */
 export async function env(name: string): Promise<void> {
   const stack = openStack(name);
+  refuseCopies(stack);
   const changes = shield(stack, process.env);
   apply(changes);
   const pulumi = await pulumiOf(stack);
@@ -156,10 +157,11 @@ export async function byHand(name: string): Promise<void> {
   console.log(`Written: ${relative(root, path)}`);
 }
 
-/** Opens the stack of a command, and keeps from it what the shell is set up for otherwise. */
+/** Opens the stack of a command in the checkout that has it, and keeps from it what the shell is set up for otherwise. */
 const open = (name: string, overrides: Overrides = {}): Stack => shielded(openStack(name, overrides));
 
 function shielded(stack: Stack): Stack {
+  refuseCopies(stack);
   apply(shield(stack, process.env));
   return stack;
 }

@@ -1,5 +1,5 @@
 /** The local cloud of a run. */
-import { cloudStatus, cloudUp } from "../cloud";
+import { cloudStatus, cloudUp, refuseCopyOf } from "../cloud";
 import { cloudsDir } from "./places";
 import type { Stack } from "./stack";
 import { ensureReleasesFor } from "./toolchain";
@@ -9,6 +9,14 @@ export const cloudRef = (): { name: string; stateRoot: string } => ({
   name: process.env["LAB_CLOUD"] ?? "lab",
   stateRoot: cloudsDir,
 });
+
+/**
+ * The cluster that a copied checkout's state describes is the original's, and nothing may be done to it from the copy.
+ * @throws UserError if this checkout is a copy, and the original has the cloud.
+ */
+export const refuseCopies = ({ isLocal }: Stack): void => {
+  if (isLocal) refuseCopyOf(cloudRef());
+};
 
 /** Starts whatever part of the stack's local cloud is not running, with what machines are built from. */
 export async function startCloud(stack: Stack): Promise<void> {

@@ -3,8 +3,9 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { cached } from "../../lib/cache";
 import { UserError } from "../../lib/errors";
+import { ec2ApiOf } from "../daemons";
 import { Cloud, bridgePrefix } from "../names";
-import { Daemon, logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
+import { logFile, logTail, runningPid, startDaemon, stopDaemon, waitFor } from "../../lib/process";
 import { progress } from "../../lib/progress";
 import { tryRun } from "../../lib/run";
 
@@ -19,10 +20,10 @@ export function apiEndpoint(cloud: Cloud): string {
 
 /** Starts the API process unless it is already running, and waits until it accepts connections. */
 export async function startEc2Api(cloud: Cloud): Promise<void> {
-  if (runningPid(daemonOf(cloud)) !== undefined && (await portIsTaken(cloud.port))) return;
+  if (runningPid(ec2ApiOf(cloud)) !== undefined && (await portIsTaken(cloud.port))) return;
   // A process that was killed keeps its port for a moment after it counts as gone.
   const portIsFree = async (): Promise<boolean> => !(await portIsTaken(cloud.port));
-  if (runningPid(daemonOf(cloud)) === undefined && !(await waitFor(portIsFree, 3_000))) {
+  if (runningPid(ec2ApiOf(cloud)) === undefined && !(await waitFor(portIsFree, 3_000))) {
     throw new UserError(
       `Port ${cloud.port} on 127.0.0.1, which the EC2 API of the local cloud "${cloud.name}" needs, is in use.`,
       "Stop the process that listens there, or choose another port: for make, in the stack's awsEndpoint " +
@@ -30,7 +31,7 @@ export async function startEc2Api(cloud: Cloud): Promise<void> {
     );
   }
   const packages = await ensureMoto();
-  startDaemon(daemonOf(cloud), PYTHON, ["-S", join(__dirname, "launcher.py"), String(cloud.port), cloud.stateDir], {
+  startDaemon(ec2ApiOf(cloud), PYTHON, ["-S", join(__dirname, "launcher.py"), String(cloud.port), cloud.stateDir], {
     ...process.env,
     MOTO_AMIS_PATH: join(__dirname, "images.json"),
     BRIDGE_PREFIX: bridgePrefix(cloud),
@@ -39,25 +40,25 @@ export async function startEc2Api(cloud: Cloud): Promise<void> {
     PYTHONDONTWRITEBYTECODE: "1",
   });
   const inTime = await waitFor(async () => {
-    if (runningPid(daemonOf(cloud)) === undefined) return true;
+    if (runningPid(ec2ApiOf(cloud)) === undefined) return true;
     return portIsTaken(cloud.port);
   }, 30_000);
-  if (!inTime || runningPid(daemonOf(cloud)) === undefined) {
+  if (!inTime || runningPid(ec2ApiOf(cloud)) === undefined) {
     throw new UserError(
-      `The EC2 API did not start on ${apiEndpoint(cloud)}. ${logFile(daemonOf(cloud))} ends with:\n` +
-        logTail(daemonOf(cloud)),
+      `The EC2 API did not start on ${apiEndpoint(cloud)}. ${logFile(ec2ApiOf(cloud))} ends with:\n` +
+        logTail(ec2ApiOf(cloud)),
     );
   }
 }
 
 /** Stops the API process; its state remains in the state directory. */
 export async function stopEc2Api(cloud: Cloud): Promise<void> {
-  await stopDaemon(daemonOf(cloud));
+  await stopDaemon(ec2ApiOf(cloud));
 }
 
 /** Process id of the API, if it is running. */
 export function ec2ApiPid(cloud: Cloud): number | undefined {
-  return runningPid(daemonOf(cloud));
+  return runningPid(ec2ApiOf(cloud));
 }
 
 /** The directory of Python packages that contains moto, installed if it is missing. */
@@ -86,10 +87,6 @@ export async function ensureMoto(): Promise<string> {
       }
     },
   });
-}
-
-function daemonOf(cloud: Cloud): Daemon {
-  return { name: "ec2-api", directory: cloud.stateDir };
 }
 
 function portIsTaken(port: number): Promise<boolean> {

@@ -58,12 +58,14 @@ it("goes on with its cluster at the new path", async () => {
 
 it("is not disturbed by a copy, which is refused", async () => {
   await execa("cp", ["-a", current, at("copy")]);
-  for (const command of ["make up", "make down"]) {
+  const targets = ["up", "preview", "refresh", "status", "snapshot", "restore SNAPSHOT=/dev/null", "env", "down"];
+  for (const command of targets.map((target) => `make ${target}`)) {
     const { exitCode, all } = await run(command, at("copy"));
     expect(exitCode).not.toBe(0);
     expect(all).toMatch(new RegExp(`is a copy: .* belongs to the checkout with the state directory ${current}`));
   }
   await succeed("make status");
+  expect(await succeed("kubectl get namespace kept -o name")).toContain("namespace/kept");
 });
 
 it("is taken down at the new path, with everything", async () => {

@@ -69,7 +69,7 @@ const deletions: Readonly<Record<string, (client: ec2.EC2Client, id: string) => 
   volume: (client, id) => client.send(new ec2.DeleteVolumeCommand({ VolumeId: id })),
   "security-group-rule": revokeRule,
   "internet-gateway": deleteGateway,
-  "route-table": (client, id) => client.send(new ec2.DeleteRouteTableCommand({ RouteTableId: id })),
+  "route-table": deleteRouteTable,
   subnet: (client, id) => client.send(new ec2.DeleteSubnetCommand({ SubnetId: id })),
   // the VPC's default group cannot be deleted; it is removed with the VPC
   "security-group": (client, id) =>
@@ -108,6 +108,16 @@ async function deleteGateway(client: ec2.EC2Client, id: string): Promise<void> {
   for (const { VpcId } of InternetGateways?.flatMap((gateway) => gateway.Attachments ?? []) ?? [])
     await client.send(new ec2.DetachInternetGatewayCommand({ InternetGatewayId: id, VpcId }));
   await client.send(new ec2.DeleteInternetGatewayCommand({ InternetGatewayId: id }));
+}
+
+/** Subnets that are associated with it go back to the VPC's main table. */
+async function deleteRouteTable(client: ec2.EC2Client, id: string): Promise<void> {
+  const { RouteTables } = await client.send(new ec2.DescribeRouteTablesCommand({ RouteTableIds: [id] }));
+  for (const { Main, RouteTableAssociationId: AssociationId } of RouteTables?.flatMap(
+    (table) => table.Associations ?? [],
+  ) ?? [])
+    if (!Main) await client.send(new ec2.DisassociateRouteTableCommand({ AssociationId }));
+  await client.send(new ec2.DeleteRouteTableCommand({ RouteTableId: id }));
 }
 
 /** The call's result; undefined if it fails with an error of that name or message. */
