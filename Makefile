@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 cli := tsx tools/cli.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh down clean status snapshot restore env check test drills labs lab by-hand
+.PHONY: help up preview refresh down clean status snapshot restore env kubeconfig check test drills labs lab by-hand
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ restore: node_modules/.package-lock.json ## replace the data of etcd by a snapsh
 
 env: node_modules/.package-lock.json ## print the environment in which pulumi and kubectl work on STACK: eval "$$(make -s env)"
 	@$(cli) env --stack $(STACK)
+
+kubeconfig: node_modules/.package-lock.json ## merge the kubeconfig of STACK into ~/.kube/config (or FILE=file); `down` takes it out again
+	@$(cli) kubeconfig --stack $(STACK) $(if $(FILE),'$(FILE)')
 
 clean: node_modules/.package-lock.json ## destroy every local stack, then remove the state and the npm packages of this checkout
 	@$(cli) clean

@@ -87,7 +87,7 @@ function kubeconfigs(spec: ClusterSpec): KubeconfigMaterial[] {
     server,
   });
   return [
-    of("admin", local, administrator),
+    of("admin", local, "kubernetes-admin"),
     of("kube-controller-manager", local),
     of("kube-scheduler", local),
     of("kube-proxy", api),
@@ -100,9 +100,6 @@ function kubeconfigs(spec: ClusterSpec): KubeconfigMaterial[] {
     })),
   ];
 }
-
-/** Name of the administrator's user entry in a kubeconfig. */
-export const administrator = "kubernetes-admin";
 
 /** The whole table, in an order in which it can be created: signers come before what they sign. */
 export const materials = (spec: ClusterSpec): readonly Material[] => [

@@ -2,7 +2,7 @@
  * What the cluster is, computed from the configuration alone: every name, address, CIDR and certificate name is known
  * before anything exists, so that `pulumi preview` shows the real files and tests need no cloud.
  */
-import { cidr, countSubnets, formatCidr, nthAddress, nthSubnet } from "./cidr";
+import { address, cidr, countSubnets, formatCidr, nthAddress, nthSubnet } from "./cidr";
 import type { Config } from "./config";
 import { type Architecture, architecture } from "./instance-types";
 import {
@@ -62,7 +62,7 @@ function everyControllerAddress(vpcCidr: string): string[] {
     const { at } = addresses(vpcCidr, zones);
     return Array.from({ length: maxControllers }, (_, index) => at(index, hostParts.controller));
   });
-  return [...new Set(all)];
+  return unique(all);
 }
 
 /** The configuration accepts only instance types whose architecture is known. */
@@ -108,6 +108,8 @@ function machines(config: PlainConfig): Pick<ClusterSpec, "controllers" | "worke
   };
 }
 
+const unique = (names: readonly string[]): string[] => [...new Set(names)];
+
 /** Computes the cluster from a configuration that parseConfig accepted. */
 export function clusterSpec({ encryptionKey: _key, sshKey: _sshKey, ...config }: Config): ClusterSpec {
   const { subnets, at } = addresses(config.vpcCidr, config.zones);
@@ -129,7 +131,7 @@ export function clusterSpec({ encryptionKey: _key, sshKey: _sshKey, ...config }:
     apiAddresses: balancer ? [balancer.privateIp] : controllers.map(({ privateIp }) => privateIp),
     loadBalancerAddresses: subnets.map((subnet) => nthAddress(subnet, hostParts.balancer)),
     apiServerSans: {
-      dns: [
+      dns: unique([
         ...["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"],
         "localhost",
         ...controllerNames,
@@ -138,8 +140,12 @@ export function clusterSpec({ encryptionKey: _key, sshKey: _sshKey, ...config }:
         // A network load balancer's name is known minutes after everything else, and the certificate must not wait for it.
         `*.elb.${config.region}.amazonaws.com`,
         `*.${config.region}.elb.amazonaws.com`,
-      ],
-      ip: [kubernetesServiceIp, "127.0.0.1", at(0, hostParts.balancer), ...everyControllerAddress(config.vpcCidr)],
+        ...config.apiServerNames.filter((name) => !address(name)),
+      ]),
+      ip: unique([
+        ...[kubernetesServiceIp, "127.0.0.1", at(0, hostParts.balancer), ...everyControllerAddress(config.vpcCidr)],
+        ...config.apiServerNames.filter((name) => address(name)),
+      ]),
     },
   };
 }

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { type Authority, type Leaf, signingAuthority } from "../cluster/certificates";
 import { renderKubeconfig } from "../cluster/kubeconfig";
-import { administrator, type Material, type MaterialKey, materials, type PairName } from "../cluster/material";
+import { type Material, type MaterialKey, materials, type PairName } from "../cluster/material";
 import type { ClusterSpec } from "../cluster/spec";
 import { caValidityHours, expiryWarningDays } from "../cluster/validity";
 
@@ -61,9 +61,12 @@ export class Pki extends pulumi.ComponentResource {
     return pulumi.secret(text);
   }
 
-  /** The administrator's kubeconfig for an API server at this URL. */
+  /**
+   * The administrator's kubeconfig for an API server at this URL. Its names are the cluster's own, so that it can be merged
+   * with those of other clusters.
+   */
   adminKubeconfig(server: pulumi.Input<string>): pulumi.Output<string> {
-    return this.kubeconfig("admin", administrator, server);
+    return this.kubeconfig("admin", `${this.args.spec.clusterName}-admin`, server);
   }
 
   private make(material: Material): void {

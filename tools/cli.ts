@@ -1,7 +1,21 @@
 /** The command line behind the Makefile: one command per target. */
 import { parseArgs } from "node:util";
 import { UserError } from "../lib/errors";
-import { byHand, clean, down, env, lab, labs, preview, refresh, restore, snapshot, status, up } from "./commands";
+import {
+  byHand,
+  clean,
+  down,
+  env,
+  kubeconfig,
+  lab,
+  labs,
+  preview,
+  refresh,
+  restore,
+  snapshot,
+  status,
+  up,
+} from "./commands";
 import type { Overrides } from "./stack-file";
 import { parseValues } from "./values";
 import { exitOnBrokenPipe } from "../lib/broken-pipe";
@@ -9,7 +23,7 @@ import { exitOnBrokenPipe } from "../lib/broken-pipe";
 const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
 
   up|preview [--stage STAGE] [--values JSON] [-- PULUMI_ARGS...]
-  refresh | down | status | snapshot | restore FILE | env | clean | labs | lab [NAME] | by-hand
+  refresh | down | status | snapshot | restore FILE | env | kubeconfig [FILE] | clean | labs | lab [NAME] | by-hand
 
   --stack NAME   the stack of Pulumi.NAME.yaml (default: local)
   --stage STAGE  the stage to stop after, in this run only
@@ -31,6 +45,7 @@ const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = 
   snapshot: ({ stack }) => snapshot(stack),
   restore: ({ stack, rest }) => restore(stack, rest[0]),
   env: ({ stack }) => env(stack),
+  kubeconfig: ({ stack, rest }) => kubeconfig(stack, rest[0]),
   clean: () => clean(),
   labs: ({ stack }) => labs(stack),
   lab: ({ stack, rest }) => lab(stack, rest[0]),

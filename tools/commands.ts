@@ -12,6 +12,7 @@ import { apply, shield } from "./environment";
 import { etcdArguments } from "./etcd/repair";
 import { restoreSnapshot } from "./etcd/restore";
 import { takeSnapshot } from "./etcd/snapshot";
+import { mergeKubeconfig, refreshKubeconfig } from "./kubeconfig";
 import { cloudRef, refuseCopies, startCloud } from "./local-cloud";
 import { stackFiles, writeStackFiles } from "./outputs";
 import { labDir, root } from "./places";
@@ -43,6 +44,7 @@ async function update(name: string, overrides: Overrides, args: readonly string[
   await pulumi.up([...(await etcdArguments(stack, await pulumi.state())), ...args]);
   const outputs = await pulumi.outputs();
   writeStackFiles(stack.dir, outputs);
+  await refreshKubeconfig(stack);
   await ensureKubectl(stack);
   printProofs(proofsSince(new Date(start), await pulumi.state(), outputs.proofs));
   await checkStatus(stack, outputs, healthPatience);
@@ -127,6 +129,13 @@ export async function env(name: string): Promise<void> {
   for (const [key, value] of Object.entries({ ...changes, ...variables, KUBECONFIG: kubeconfig }))
     console.log(value === undefined ? `unset ${key}` : `export ${key}=${quote(value)}`);
   console.log(`export PATH=${quote(pulumi.toolchain.binDirs.join(":"))}:"$PATH"`);
+}
+
+/** `make kubeconfig`: merges the stack's kubeconfig into the user's own, ~/.kube/config or another file. */
+export async function kubeconfig(name: string, file?: string): Promise<void> {
+  const stack = open(name);
+  writeStackFiles(stack.dir, await (await pulumiOf(stack)).outputs());
+  await mergeKubeconfig(stack, file);
 }
 
 /** `make clean`: destroys every local stack. The Makefile then removes .lab and node_modules. */

@@ -40,7 +40,7 @@ The column "change" says what a change does to a cluster that exists:
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
 function defaultOf({ type, default: value }: Entry): string {
-  if (type === "object") return "";
+  if (type === "object" || type === "array") return "";
   return value === "" ? "" : `\`${String(value)}\``;
 }
 

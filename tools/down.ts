@@ -4,6 +4,7 @@
  */
 import { cloudDown, cloudOf } from "../cloud";
 import type { FileLock } from "../lib/file-lock";
+import { forgetKubeconfig } from "./kubeconfig";
 import { cloudRef, cloudRuns, wakeCloud } from "./local-cloud";
 import { removeStackFiles } from "./outputs";
 import { checkCredentials } from "./preflight";
@@ -23,6 +24,7 @@ export async function destroyStack(stack: Stack, turn: FileLock): Promise<void> 
   const exists = await pulumi.exists();
   if (!exists) console.log(`Stack ${stack.name} does not exist, so there is nothing to destroy.`);
   const left = exists ? await destroyResources(pulumi) : undefined;
+  await forgetKubeconfig(stack);
   await removeStackFiles(stack.dir);
   if (!stack.isLocal) return;
   const isDown = await cloudDown(cloudRef(), () => leavesCloudTo(pulumi, turn, left));

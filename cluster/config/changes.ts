@@ -96,6 +96,7 @@ export const changes: Readonly<Record<Key, Change>> = {
   kubeReserved: { class: "in place" },
   systemReserved: { class: "in place" },
   apiServerArgs: { class: "rolled" },
+  apiServerNames: { class: "rolled" },
   nodeLabels: { class: "in place" },
   mirror: { class: "in place" },
   registryMirror: { class: "in place" },

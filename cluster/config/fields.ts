@@ -11,7 +11,7 @@ import { leafValidityHours } from "../validity";
 import { apiServerArgs } from "./api-server-args";
 import { didYouMean } from "./did-you-mean";
 import { architecture, tooSmall } from "../instance-types";
-import { json, Problem } from "./problem";
+import { json, list, Problem } from "./problem";
 
 /** A field that `read` converts from text to a value, or rejects by throwing a Problem. */
 const field = <T>(read: (text: string) => T) =>
@@ -171,6 +171,25 @@ function nodeLabels(text: string): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
+/** Names that a certificate may contain: RFC 1123 names, with `*` as the first label if need be, and IPv4 addresses. */
+function apiServerNames(text: string): string[] {
+  const remedy = "pulumi config set --path 'apiServerNames[0]' k8s.example.org";
+  const names = list(text, remedy);
+  for (const name of names) {
+    if (address(name)) continue;
+    if (!name.replace(/^\*\./, "").split(".").every(isLabel) || name.length > 253)
+      throw new Problem(
+        `has "${name}", which is neither a DNS name nor an IPv4 address.`,
+        `Write names in lower case, without a port or https://: ${remedy}`,
+      );
+    if (/^[\d.]+$/.test(name))
+      throw new Problem(`has "${name}", which is not a complete IPv4 address.`, "Write it like 203.0.113.7.");
+  }
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Problem(`has "${twice}" twice.`, "Remove one of them.");
+  return names;
+}
+
 function encryptionKey(text: string): string {
   const bytes = Buffer.from(text, "base64");
   if (bytes.toString("base64") !== text)
@@ -231,6 +250,7 @@ export const fields = {
   kubeReserved: field(reservation),
   systemReserved: field(reservation),
   apiServerArgs: field(apiServerArgs),
+  apiServerNames: field(apiServerNames),
   nodeLabels: field(nodeLabels),
   mirror: optional(url),
   registryMirror: optional(url),

@@ -25,3 +25,16 @@ export function json(text: string): Record<string, unknown> {
     );
   return value as Record<string, unknown>;
 }
+
+/** Reads a list of texts, which Pulumi passes as JSON. @throws Problem unless it is one. */
+export function list(text: string, example: string): string[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text || "[]");
+  } catch {
+    value = undefined;
+  }
+  if (!Array.isArray(value) || !value.every((each) => typeof each === "string"))
+    throw new Problem("is not a list of texts.", `Set one at a time: ${example}`);
+  return value;
+}

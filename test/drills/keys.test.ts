@@ -150,6 +150,11 @@ const keys = {
     see: on("controller-0", "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline | grep event-ttl || echo default"),
     becomes: "--event-ttl=2h",
   },
+  apiServerNames: {
+    value: ["k8s.example.org", "192.0.2.1"],
+    see: certificate("-ext subjectAltName | grep -oE 'k8s.example.org|192.0.2.1' | sort | paste -s -d ,"),
+    becomes: "192.0.2.1,k8s.example.org",
+  },
   nodeLabels: {
     value: { tier: "lab" },
     see: () => cluster.kubectl`get node worker-0 -o jsonpath={.metadata.labels.tier}`,

@@ -1,9 +1,10 @@
 /** The main job on its own local cloud: chapter by chapter, then everything that a user does with the cluster. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { images } from "../../cluster/versions";
 import { millicores } from "../../labs/framework/quantity";
 import { labImages } from "../../labs/images";
@@ -426,9 +427,20 @@ describe("a shell that is set up for everything but this project", () => {
 });
 
 describe("the end", () => {
-  it("leaves nothing after `make down`", async () => {
+  it("leaves nothing after `make down`, in the user's own kubeconfig either", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kfs-kubeconfig-"));
+    const file = join(folder, "config");
+    const mine = "# mine\napiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\ncurrent-context: work\nusers: []\n";
+    writeFileSync(file, mine, { mode: 0o640 });
+    await cluster.make`kubeconfig FILE=${file}`;
+    const nodes = await cluster.kubectl`--kubeconfig ${file} --context ${at.stack} get nodes -o name`;
+    expect(nodes).toContain("node/worker-0");
+    expect(await cluster.kubectl`--kubeconfig ${file} config current-context`).toBe(at.stack);
     const output = await cluster.make`down`;
     expect(output).not.toMatch(/error/i);
+    expect(parse(readFileSync(file, "utf8"))).toEqual({ ...(parse(mine) as object), "current-context": "" });
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+    rmSync(folder, { recursive: true });
     const left = await execa("bash", [
       "-c",
       `ps -eo args | grep -E '[l]ab.*${at.cloud}|[m]oto.*${at.port}' || true; ip rule; cat /etc/hosts`,
