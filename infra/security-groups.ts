@@ -13,9 +13,9 @@ export interface SecurityGroupsArgs {
 /** A rule's protocol and ports in the terms of EC2, which knows SCTP by its number, and has no ports for it. */
 function traffic({ protocol, ports }: Pick<TrafficRule, "protocol" | "ports">) {
   if (protocol === undefined) return { ipProtocol: "-1" };
-  if (protocol === "sctp") return { ipProtocol: "132" };
-  const [fromPort, toPort] = protocol === "icmp" ? [-1, -1] : (ports ?? [0, 65535]); // -1: every type and code
-  return { ipProtocol: protocol, fromPort, toPort };
+  const hasPorts = protocol === "tcp" || protocol === "udp";
+  const [fromPort, toPort] = ports ?? (hasPorts ? [0, 65535] : [-1, -1]); // -1: every type and code of ICMP
+  return { ipProtocol: protocol === "sctp" ? "132" : protocol, fromPort, toPort };
 }
 
 export class SecurityGroups extends pulumi.ComponentResource {
