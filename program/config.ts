@@ -15,7 +15,17 @@ export function readConfig(): Config {
   const secretKeys = Object.keys(raw).filter((key) => isConfigSecret(prefix + key));
   const result = parseConfig(raw, { stack, secretKeys, readSshKey });
   if ("faults" in result) throw new pulumi.RunError(formatFaults(result.faults, stack));
+  refuseProfile(result.config);
   return result.config;
+}
+
+/** The AWS provider loads a profile that the shell names even if it has keys already, and fails if it cannot. */
+function refuseProfile({ awsEndpoint }: Config): void {
+  const profile = process.env["AWS_PROFILE"];
+  if (awsEndpoint === undefined || !profile) return;
+  throw new pulumi.RunError(
+    `AWS_PROFILE is ${profile}, but ${awsEndpoint} takes no AWS credentials.\nUnset it in this shell: unset AWS_PROFILE`,
+  );
 }
 
 /** Whether a key is encrypted in the stack's file. The SDK exports this function, but its typings do not. */

@@ -2,16 +2,19 @@
  * The image registry of the local cloud: a tree of plain files that any web server can serve, with the images under
  * their upstream names. Images are pulled if their registry can be reached; otherwise they are built, see recipes.ts.
  */
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { cached, cacheRoot } from "../../lib/cache";
 import { linkInto } from "../../lib/link";
 import { UserError } from "../../lib/errors";
 import { progress } from "../../lib/progress";
 import { reachable } from "../../lib/reachable";
+import { unpackArchive } from "./archive";
 import { parseReference, writeImage } from "./oci";
 import { pullImage, registryUrl } from "./pull";
 import { imageRecipe, recipes } from "./recipes";
+
+const registryDir = (): string => join(cacheRoot(), "registry");
 
 /**
  * Ensures that the registry holds these images. It keeps all images ever requested, and can be served at the same time.
@@ -19,9 +22,55 @@ import { imageRecipe, recipes } from "./recipes";
  * @returns the directory whose v2/ a web server serves.
  */
 export async function ensureImages(names: readonly string[]): Promise<{ registryDir: string }> {
-  const registryDir = join(cacheRoot(), "registry");
-  for (const name of names) await publish(await ensureImage(name), registryDir);
-  return { registryDir };
+  for (const name of names) await publish(await ensureImage(name), registryDir());
+  return { registryDir: registryDir() };
+}
+
+/**
+ * Puts an image into the registry as it is now, in the place of an earlier one of that name: from its own registry if that
+ * can be reached, or else built.
+ */
+export async function addImage(name: string): Promise<void> {
+  const reference = parseReference(name);
+  if (!(await reachable(registryUrl(reference)))) return publish(await ensureImage(name), registryDir());
+  await staged((tree) => progress(`pulling ${name}`, () => pullImage(reference, tree)));
+}
+
+/**
+ * Puts the images of an archive into the registry, as `docker save` writes it.
+ * @param name for an archive with one image: its name, instead of those in the archive.
+ * @returns the images' names.
+ */
+export const addArchive = (archive: string, name?: string): Promise<string[]> =>
+  staged((tree, scratch) => unpackArchive(archive, scratch, tree, name));
+
+/** Names of all images in the registry, without the hosts of their own registries. */
+export async function listImages(): Promise<string[]> {
+  const tree = join(registryDir(), "v2");
+  const files = await readdir(tree, { recursive: true }).catch(() => []);
+  return files
+    .flatMap((file) => {
+      const [, repository, tag = ""] = /^(.+)\/manifests\/([^/]+)$/.exec(file) ?? [];
+      return repository === undefined || tag.startsWith("sha256:") || tag.endsWith(".new")
+        ? []
+        : [`${repository}:${tag}`];
+    })
+    .sort();
+}
+
+/** Publishes what a task writes into a tree of its own, so that a task that fails leaves nothing. */
+async function staged<T>(task: (tree: string, scratch: string) => Promise<T>): Promise<T> {
+  await mkdir(cacheRoot(), { recursive: true });
+  const directory = await mkdtemp(join(cacheRoot(), "adding-image-"));
+  const [tree, scratch] = [join(directory, "tree"), join(directory, "scratch")];
+  try {
+    for (const each of [tree, scratch]) await mkdir(each);
+    const result = await task(tree, scratch);
+    await publish(tree, registryDir());
+    return result;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 /** The cache entry of one image: a registry tree that contains only this image. */

@@ -19,9 +19,14 @@ export interface Reference {
   readonly tag: string;
 }
 
+/** A name as people type it, with the tag that it implies: nginx -> nginx:latest. Pure. */
+export const withTag = (name: string): string => (/:\w[\w.-]*$/.test(name) ? name : `${name}:latest`);
+
 /** Parses an image's name. Pure. @throws if the name has no tag: `latest` is not a version. */
 export function parseReference(name: string): Reference {
-  const match = /^(?:([a-z0-9-]+[.:][a-z0-9.:-]*)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*):(\w[\w.-]*)$/.exec(name);
+  const match = /^(?:(localhost|[a-z0-9-]+[.:][a-z0-9.:-]*)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*):(\w[\w.-]*)$/.exec(
+    name,
+  );
   const [, registry = "docker.io", path = "", tag = ""] = match ?? [];
   if (!match) throw new Error(`"${name}" is not an image name with a tag, such as registry.k8s.io/pause:3.10.1`);
   const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
@@ -37,7 +42,7 @@ export interface ImageConfig {
   readonly WorkingDir?: string;
 }
 
-const mediaType = {
+export const mediaType = {
   manifest: "application/vnd.oci.image.manifest.v1+json",
   config: "application/vnd.oci.image.config.v1+json",
   // uncompressed: the mirror is on this host, so compression would only cost time
@@ -60,7 +65,6 @@ export async function writeImage(
 ): Promise<void> {
   const directory = repositoryDir(root, reference);
   await mkdir(join(directory, "blobs"), { recursive: true });
-  await mkdir(join(directory, "manifests"), { recursive: true });
 
   const layer = await writeLayer(content, join(directory, "blobs"));
   const image = {
@@ -71,18 +75,30 @@ export async function writeImage(
     history: [{ created_by: "kubernetes-from-scratch" }],
   };
   const configBlob = await writeJson(image, join(directory, "blobs"));
+  await writeManifest(reference, configBlob, [{ mediaType: mediaType.layer, ...layer }], root);
+}
+
+/** Writes an image's manifest, by digest and by tag, when its blobs are there. */
+export async function writeManifest(
+  reference: Reference,
+  config: Blob,
+  layers: readonly (Blob & { readonly mediaType: string })[],
+  root: string,
+): Promise<void> {
+  const directory = join(repositoryDir(root, reference), "manifests");
+  await mkdir(directory, { recursive: true });
   const manifest = {
     schemaVersion: 2,
     mediaType: mediaType.manifest,
-    config: { mediaType: mediaType.config, ...configBlob },
-    layers: [{ mediaType: mediaType.layer, ...layer }],
+    config: { mediaType: mediaType.config, ...config },
+    layers,
   };
-  await writeJson(manifest, join(directory, "manifests"));
-  await writeFile(join(directory, "manifests", reference.tag), JSON.stringify(manifest));
+  await writeJson(manifest, directory);
+  await writeFile(join(directory, reference.tag), JSON.stringify(manifest));
 }
 
 /** What a manifest says about a blob. */
-interface Blob {
+export interface Blob {
   readonly digest: string;
   readonly size: number;
 }

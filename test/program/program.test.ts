@@ -279,6 +279,14 @@ describe("what the user provides", () => {
     expect(new Map(rest(there) as [string, string][])).toEqual(new Map(rest(here) as [string, string][]));
   });
 
+  it("cannot be an EC2-compatible API together with an AWS profile of the shell, which would be loaded all the same", async () => {
+    const values = { ...local, awsEndpoint: "http://127.0.0.1:5001" };
+    await expect(runProgram(values, { environment: { AWS_PROFILE: "employer" } })).rejects.toMatchObject({
+      stdout: "",
+      stderr: expect.stringMatching(/^AWS_PROFILE is employer, but .*unset AWS_PROFILE/s) as string,
+    });
+  });
+
   it("is rejected with all errors at once, before the first resource", async () => {
     const failed = runProgram({ controlPlaneCount: 2, adminCidr: "0.0.0.0/0", zone: 3 });
     await expect(failed).rejects.toMatchObject({ code: 3, stdout: "" });
