@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 cli := tsx tools/cli.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh down clean status snapshot restore env kubeconfig check test drills labs lab by-hand
+.PHONY: help up preview refresh down clean status snapshot restore env kubeconfig image check test drills labs lab by-hand
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ env: node_modules/.package-lock.json ## print the environment in which pulumi an
 
 kubeconfig: node_modules/.package-lock.json ## merge the kubeconfig of STACK into ~/.kube/config (or FILE=file); `down` takes it out again
 	@$(cli) kubeconfig --stack $(STACK) $(if $(FILE),'$(FILE)')
+
+image: node_modules/.package-lock.json ## let pods on the local cloud use an image (IMAGE=name from the container engine, FILE=archive), or list what is there
+	@$(cli) image $(if $(FILE),--file '$(FILE)') $(if $(IMAGE),-- '$(IMAGE)')
 
 clean: node_modules/.package-lock.json ## destroy every local stack, then remove the state and the npm packages of this checkout
 	@$(cli) clean

@@ -6,6 +6,7 @@ import {
   clean,
   down,
   env,
+  image,
   kubeconfig,
   lab,
   labs,
@@ -23,15 +24,18 @@ import { exitOnBrokenPipe } from "../lib/broken-pipe";
 const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
 
   up|preview [--stage STAGE] [--values JSON] [-- PULUMI_ARGS...]
-  refresh | down | status | snapshot | restore FILE | env | kubeconfig [FILE] | clean | labs | lab [NAME] | by-hand
+  refresh | down | status | snapshot | restore FILE | env | kubeconfig [FILE] | image [NAME] | clean | labs | lab [NAME] | by-hand
 
   --stack NAME   the stack of Pulumi.NAME.yaml (default: local)
   --stage STAGE  the stage to stop after, in this run only
-  --values JSON  values on top of the stack's configuration, in this run only: '{"workerCount": 3}'`;
+  --values JSON  values on top of the stack's configuration, in this run only: '{"workerCount": 3}'
+  --file FILE    for image: an archive as \`docker save\` writes it`;
 
 interface Options {
   readonly stack: string;
   readonly overrides: Overrides;
+  /** An archive of images. */
+  readonly file: string | undefined;
   /** Arguments after the command. */
   readonly rest: readonly string[];
 }
@@ -46,6 +50,7 @@ const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = 
   restore: ({ stack, rest }) => restore(stack, rest[0]),
   env: ({ stack }) => env(stack),
   kubeconfig: ({ stack, rest }) => kubeconfig(stack, rest[0]),
+  image: ({ rest, file }) => image({ image: rest[0], file }),
   clean: () => clean(),
   labs: ({ stack }) => labs(stack),
   lab: ({ stack, rest }) => lab(stack, rest[0]),
@@ -54,7 +59,12 @@ const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = 
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { stack: { type: "string", default: "local" }, stage: { type: "string" }, values: { type: "string" } },
+    options: {
+      stack: { type: "string", default: "local" },
+      stage: { type: "string" },
+      values: { type: "string" },
+      file: { type: "string" },
+    },
     allowPositionals: true,
   });
   const [name = "", ...rest] = positionals;
@@ -66,7 +76,8 @@ async function main(): Promise<void> {
   };
   if ((values.values ?? values.stage) !== undefined && name !== "up" && name !== "preview")
     throw new UserError(`${name} does not take --stage or --values.`, "Only up and preview do.");
-  await command({ stack: values.stack, overrides, rest });
+  if (values.file !== undefined && name !== "image") throw new UserError(`${name} does not take --file.`);
+  await command({ stack: values.stack, overrides, file: values.file, rest });
 }
 
 exitOnBrokenPipe();

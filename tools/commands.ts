@@ -12,6 +12,7 @@ import { apply, shield } from "./environment";
 import { etcdArguments } from "./etcd/repair";
 import { restoreSnapshot } from "./etcd/restore";
 import { takeSnapshot } from "./etcd/snapshot";
+import { addOrListImages, type ImageSource } from "./image";
 import { mergeKubeconfig, refreshKubeconfig } from "./kubeconfig";
 import { cloudRef, refuseCopies, startCloud } from "./local-cloud";
 import { stackFiles, writeStackFiles } from "./outputs";
@@ -137,6 +138,9 @@ export async function kubeconfig(name: string, file?: string): Promise<void> {
   writeStackFiles(stack.dir, await (await pulumiOf(stack)).outputs());
   await mergeKubeconfig(stack, file);
 }
+
+/** `make image`: adds images to the registry of the local cloud, or lists them. All local stacks share it. */
+export const image = (source: ImageSource): Promise<void> => addOrListImages(source);
 
 /** `make clean`: destroys every local stack. The Makefile then removes .lab and node_modules. */
 export async function clean(): Promise<void> {

@@ -3,8 +3,8 @@
  * @see https://github.com/moby/docker-image-spec, "Combined Image JSON + Filesystem Changeset Format"
  */
 import { createHash } from "node:crypto";
-import { open, mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join, normalize } from "node:path";
+import { mkdir, open, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { join, sep } from "node:path";
 import { hostArchitecture } from "../../lib/architecture";
 import { sha256Of } from "../../lib/cache";
 import { UserError } from "../../lib/errors";
@@ -53,16 +53,23 @@ async function savedImages(archive: string, directory: string): Promise<Saved[]>
   }
 }
 
+/** A file of the archive. Links may lead to other files of it (older ones link layers that are the same), but not out of it. */
+async function fileIn(archive: string, directory: string, path: string): Promise<string> {
+  const file = await realpath(join(directory, path)).catch(() => undefined);
+  if (file?.startsWith((await realpath(directory)) + sep)) return file;
+  throw new UserError(`${archive} is damaged: its manifest.json names ${path}, which it does not contain.`);
+}
+
 async function write(image: Saved, reference: Reference, archive: string, from: string, root: string): Promise<void> {
   const blobs = join(repositoryDir(root, reference), "blobs");
   await mkdir(blobs, { recursive: true });
   const add = async (path: string): Promise<{ digest: string; size: number }> => {
-    const file = join(from, normalize(`/${path}`));
+    const file = await fileIn(archive, from, path);
     const digest = `sha256:${await sha256Of(file)}`;
     await linkInto(file, join(blobs, digest));
     return { digest, size: (await stat(file)).size };
   };
-  const config = await readFile(join(from, normalize(`/${image.Config}`)), "utf8");
+  const config = await readFile(await fileIn(archive, from, image.Config), "utf8");
   const { architecture } = JSON.parse(config) as { architecture?: string };
   if (architecture !== hostArchitecture)
     throw new UserError(`The image in ${archive} is for ${architecture}, but this machine is ${hostArchitecture}.`);
@@ -73,7 +80,7 @@ async function write(image: Saved, reference: Reference, archive: string, from: 
   await writeFile(join(blobs, configBlob.digest), config);
   const layers = [];
   for (const layer of image.Layers)
-    layers.push({ mediaType: await layerType(join(from, normalize(`/${layer}`))), ...(await add(layer)) });
+    layers.push({ mediaType: await layerType(await fileIn(archive, from, layer)), ...(await add(layer)) });
   await writeManifest(reference, configBlob, layers, root);
 }
 

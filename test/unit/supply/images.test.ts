@@ -1,6 +1,7 @@
 /** Images: names, recipes, the files of a registry, and pulling from one. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,7 +10,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { images } from "../../../cluster/versions";
 import { labImages } from "../../../labs/images";
 import { hostArchitecture } from "../../../lib/architecture";
-import { parseReference, writeImage } from "../../../supply/images/oci";
+import { unpackArchive } from "../../../supply/images/archive";
+import { parseReference, withTag, writeImage } from "../../../supply/images/oci";
 import { pullImage, registryUrl } from "../../../supply/images/pull";
 import { imageRecipe, recipes } from "../../../supply/images/recipes";
 
@@ -29,10 +31,17 @@ describe("an image's name", () => {
     ],
     ["docker.io/library/busybox:1.37", { registry: "docker.io", repository: "library/busybox", tag: "1.37" }],
     ["busybox:1.37", { registry: "docker.io", repository: "library/busybox", tag: "1.37" }],
+    ["localhost/app:dev", { registry: "localhost", repository: "app", tag: "dev" }],
     ["127.0.0.1:5000/a/b:c", { registry: "127.0.0.1:5000", repository: "a/b", tag: "c" }],
   ])("%s is parsed", (name, reference) => {
     expect(parseReference(name)).toEqual(reference);
   });
+
+  it.each([
+    ["nginx", "nginx:latest"],
+    ["nginx:1.29", "nginx:1.29"],
+    ["localhost:5000/app", "localhost:5000/app:latest"],
+  ])("%s means %s", (typed, name) => expect(withTag(typed)).toBe(name));
 
   it.each(["registry.k8s.io/pause", "", "a b:c"])("%j is rejected", (name) => {
     expect(() => parseReference(name)).toThrow("is not an image name with a tag");
@@ -54,6 +63,74 @@ describe("a recipe", () => {
     }
     expect(imageRecipe("library/busybox", "1.0")).toBeUndefined();
     expect(imageRecipe("library/unknown", "1.37")).toBeUndefined();
+  });
+});
+
+describe("an archive", () => {
+  interface Content {
+    readonly manifest?: unknown;
+    readonly architecture?: string;
+    /** What layer.tar is, instead of a file. */
+    readonly link?: string;
+  }
+  const saved = {
+    Config: "config.json",
+    RepoTags: ["example.test/app:1", "app:2"],
+    Layers: ["a/layer.tar", "b/layer.tar"],
+  };
+
+  /** Writes one as `docker save` does: a plain layer and a compressed one. */
+  function archive({ manifest = [saved], architecture = hostArchitecture, link }: Content = {}): string {
+    const from = join(root, "from");
+    for (const layer of ["a", "b"]) mkdirSync(join(from, layer), { recursive: true });
+    writeFileSync(join(from, "manifest.json"), JSON.stringify(manifest));
+    writeFileSync(join(from, "config.json"), JSON.stringify({ architecture, os: "linux" }));
+    if (link === undefined) writeFileSync(join(from, "a/layer.tar"), "plain");
+    else symlinkSync(link, join(from, "a/layer.tar"));
+    writeFileSync(join(from, "b/layer.tar"), execFileSync("gzip", { input: "compressed" }));
+    execFileSync("tar", ["-cf", join(root, "image.tar"), "-C", from, "."]);
+    return join(root, "image.tar");
+  }
+  function unpack(file: string, name?: string): Promise<string[]> {
+    for (const directory of ["scratch", "tree"]) mkdirSync(join(root, directory));
+    return unpackArchive(file, join(root, "scratch"), join(root, "tree"), name);
+  }
+
+  it("becomes an image under each of its names, layers as they are", async () => {
+    expect(await unpack(archive())).toEqual(["example.test/app:1", "app:2"]);
+    for (const path of ["app", "library/app"]) {
+      const at = join(root, "tree/v2", path);
+      const text = readFileSync(join(at, "manifests", path === "app" ? "1" : "2"), "utf8");
+      const { config, layers } = JSON.parse(text) as Record<"config", { digest: string }> & {
+        layers: { digest: string; mediaType: string; size: number }[];
+      };
+      expect(layers.map(({ mediaType }) => mediaType.replace(/.*layer\.v1\./, ""))).toEqual(["tar", "tar+gzip"]);
+      for (const { digest } of [config, ...layers])
+        expect(sha256(readFileSync(join(at, "blobs", digest)))).toBe(digest);
+      expect(readFileSync(join(at, "manifests", sha256(text)), "utf8")).toBe(text);
+    }
+  });
+
+  it("gets another name, if it has one image", async () => {
+    expect(await unpack(archive(), "mine:3")).toEqual(["mine:3"]);
+    expect(readdirSync(join(root, "tree/v2/library/mine/manifests"))).toContain("3");
+  });
+
+  it.each<[string, Content, string | undefined, RegExp]>([
+    ["has no manifest", { manifest: undefined, link: "x" }, undefined, /damaged|no manifest/],
+    ["is for another architecture", { architecture: "s390x" }, undefined, /is for s390x/],
+    ["has two images and is to have one name", { manifest: [saved, saved] }, "x:1", /has 2 images/],
+    ["has no name", { manifest: [{ ...saved, RepoTags: null }] }, undefined, /without a name.*IMAGE=/],
+    ["leads out of itself by a link", { link: "/etc/passwd" }, undefined, /is damaged: .*a\/layer\.tar/],
+    ["leads out of itself by a path", { manifest: [{ ...saved, Config: "../../image.tar" }] }, undefined, /is damaged/],
+  ])("is refused if it %s", async (_, content, name, problem) => {
+    await expect(unpack(archive(content), name)).rejects.toThrow(problem);
+  });
+
+  it("is refused if it is not one of images", async () => {
+    writeFileSync(join(root, "file"), "text");
+    execFileSync("tar", ["-cf", join(root, "other.tar"), "-C", root, "file"]);
+    await expect(unpack(join(root, "other.tar"))).rejects.toThrow(/no manifest\.json.*docker save/s);
   });
 });
 
