@@ -8,6 +8,8 @@ POST /hypervisor/health           {"targets": {"<target group ARN>": {"i-0abc…
      sets what DescribeTargetHealth and DescribeInstanceStatus return.
 POST /hypervisor/stopped          {"id": "i-0abc…", "boot": 1764000000.1}
      the machine shut itself down after that boot: stops the instance, unless it was asked to boot again since.
+POST /hypervisor/lost             {"id": "i-0abc…"}
+     the machine does not exist any more: terminates the instance.
 """
 
 import json
@@ -48,6 +50,8 @@ class Feed:
         elif environ["PATH_INFO"] == "/hypervisor/stopped":
             report = read_json(environ)
             response = {"stopped": self.stopped(report["id"], report["boot"])}
+        elif environ["PATH_INFO"] == "/hypervisor/lost":
+            response = {"terminated": self.lost(read_json(environ)["id"])}
         else:
             start_response("404 Not Found", [("Content-Length", "0")])
             return [b""]
@@ -87,6 +91,17 @@ class Feed:
                     self.save("StopInstances")
                     self.changed()
                     return True
+            return False
+
+    def lost(self, instance_id: str) -> bool:
+        with self.condition:
+            for instance in instances():
+                if instance.id != instance_id or instance.state == "terminated":
+                    continue
+                instance.terminate()
+                self.save("TerminateInstances")
+                self.changed()
+                return True
             return False
 
 

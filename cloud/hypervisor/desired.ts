@@ -89,6 +89,11 @@ export class Api {
     await this.post("stopped", { id, boot: bootedAt.getTime() / 1000 });
   }
 
+  /** Reports that a machine cannot boot because it does not exist any more. */
+  async lost({ id }: Pick<Instance, "id">): Promise<void> {
+    await this.post("lost", { id });
+  }
+
   /** The EC2 client for a region. */
   ec2(region: string): EC2Client {
     let client = this.clients.get(region);

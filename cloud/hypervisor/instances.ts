@@ -1,11 +1,13 @@
 /** Runs a container, called its machine, for each instance. */
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import type { EngineStart } from "../container-engine/clock";
 import { LABEL, nameOf, ownerLabels } from "../names";
 import { tryRun } from "../../lib/run";
 import { Context, log, statusCode } from "./context";
+import { type Made, MadeMachines } from "./machines";
 import { Instance, Vpc } from "./model";
 import { capabilitiesOf, limits, machineContainer, seed, type Size } from "./machine";
 
@@ -15,7 +17,16 @@ const EXIT_POWEROFF = 130;
 
 /** What to do about one instance, given the API's state and its container's. */
 export type Action =
-  "create" | "recreate" | "start" | "restart" | "stop" | "report-stopped" | "set-aside" | "remove" | "nothing";
+  | "create"
+  | "recreate"
+  | "start"
+  | "restart"
+  | "stop"
+  | "report-stopped"
+  | "report-lost"
+  | "set-aside"
+  | "remove"
+  | "nothing";
 
 /** The state of a machine's container, as reported by the engine. */
 export interface ContainerState {
@@ -33,16 +44,26 @@ export interface ContainerState {
  * The API remembers terminated instances, so it does not know a machine only if its state is older than the machine: it
  * was damaged, or restored. Such a machine is shut down, because nothing protects it any more and its address is free to
  * the API, but what it has on its disk is kept until the cloud is taken down.
+ *
+ * A machine that was made and whose container is gone counts as dead, because the container may come back, as with an
+ * engine that was started with other directories. When it is to boot again, it is reported as terminated. If its container
+ * comes back after that, it is shut down and kept as well.
+ * @param made what is known of the machine, if it has ever run.
  */
 export function decide(
   wanted: Pick<Instance, "state" | "bootedAt"> | undefined,
   machine: ContainerState | undefined,
   engine: EngineStart,
+  made?: Made,
 ): Action {
-  if (!wanted) return machine?.status === "running" ? "set-aside" : "nothing";
+  if (!wanted || (wanted.state === "terminated" && made?.isLost))
+    return machine?.status === "running" ? "set-aside" : "nothing";
   if (wanted.state === "terminated") return machine ? "remove" : "nothing";
   if (wanted.state === "stopped") return machine?.status === "running" ? "stop" : "nothing";
-  if (!machine) return "create";
+  if (!machine) {
+    if (!made) return "create";
+    return made.bootedAt < wanted.bootedAt ? "report-lost" : "nothing";
+  }
   if (machine.status === "created") return "recreate"; // a hypervisor died after creating and before starting it
   if (machine.status === "running") return machine.startedAt < wanted.bootedAt ? "restart" : "nothing";
   if (machine.startedAt < wanted.bootedAt || endedWith(engine, machine)) return "start";
@@ -65,13 +86,16 @@ export class Instances {
   private readonly busy = new Map<string, Promise<void>>();
   /** Ids of instances that should be running and whose machine is down. */
   readonly dead = new Set<string>();
+  private readonly made: MadeMachines;
   private readonly capabilities = capabilitiesOf(readFileSync("/proc/self/status", "utf8"));
 
   constructor(
     private readonly context: Context,
     private readonly protect: (instance: Instance, container: Docker.ContainerInspectInfo) => Promise<void>,
     private readonly wake: () => void,
-  ) {}
+  ) {
+    this.made = new MadeMachines(join(context.cloud.stateDir, "machines"));
+  }
 
   /** Starts the necessary action for every instance. Returns true if none is necessary or in progress. */
   async reconcile(
@@ -105,23 +129,33 @@ export class Instances {
   }
 
   private async next(wanted: Instance | undefined, containerId: string | undefined): Promise<Action> {
+    const made = this.made.get(wanted?.id ?? "");
     if (!containerId) {
-      this.dead.delete(wanted?.id ?? "");
-      return decide(wanted, undefined, this.context.engine.start());
+      if (wanted?.state === "terminated" && !made?.isLost) this.made.forget(wanted.id);
+      const action = decide(wanted, undefined, this.context.engine.start(), made);
+      this.died(wanted, wanted?.state === "running" && action === "nothing");
+      return action;
     }
     try {
       const { State } = await this.context.docker.getContainer(containerId).inspect();
       const [startedAt, finishedAt] = [new Date(State.StartedAt), new Date(State.FinishedAt)];
       const machine = { status: State.Status, exitCode: State.ExitCode, startedAt, finishedAt };
-      const action = decide(wanted, machine, this.context.engine.start());
-      const dead = wanted?.state === "running" && machine.status === "exited" && action === "nothing";
-      if (dead) this.dead.add(wanted.id);
-      else this.dead.delete(wanted?.id ?? "");
+      const action = decide(wanted, machine, this.context.engine.start(), made);
+      this.died(wanted, wanted?.state === "running" && machine.status === "exited" && action === "nothing");
+      // also one that was made by an earlier release, or by a hypervisor that ended before it could record it
+      if (wanted?.state === "running" && machine.status === "running" && action === "nothing")
+        this.made.record(wanted.id, { bootedAt: wanted.bootedAt, isLost: false });
       return action;
     } catch (error) {
       if (statusCode(error) === 404) return "nothing"; // removed in the meantime
       throw error;
     }
+  }
+
+  private died(instance: Instance | undefined, dead: boolean): void {
+    if (!instance) return;
+    if (dead) this.dead.add(instance.id);
+    else this.dead.delete(instance.id);
   }
 
   private async carryOut(
@@ -136,6 +170,11 @@ export class Instances {
     else if (action === "report-stopped") {
       await this.context.api.stopped(instance!);
       await sleep(500); // time to read the new state; a second report would change nothing
+    } else if (action === "report-lost") {
+      log(`the container of ${instance!.name ?? id} is gone, and with it everything on its disk: its instance ends`);
+      await this.context.api.lost(instance!);
+      this.made.record(id, { bootedAt: instance!.bootedAt, isLost: true });
+      await sleep(500);
     } else if (action === "stop") await this.stop(containerId!);
     else if (action === "set-aside") {
       log(`the EC2 API does not know the machine of ${id}: it is shut down, and its disk is kept`);
@@ -150,6 +189,7 @@ export class Instances {
           ? await this.create(instance!, vpc)
           : await this.resized(this.context.docker.getContainer(containerId!), instance!);
       await container.start();
+      this.made.record(id, { bootedAt: instance!.bootedAt, isLost: false });
       await this.protect(instance!, await container.inspect());
     }
     log(`${instance?.name ?? id} (${id}): ${action} took ${Date.now() - started} ms`);
@@ -212,6 +252,7 @@ export class Instances {
     const { cloud, docker } = this.context;
     await ignoreMissing(docker.getContainer(containerId).remove({ force: true, v: true }));
     await ignoreMissing(docker.getVolume(nameOf(cloud, "var", id)).remove());
+    this.made.forget(id);
   }
 }
 

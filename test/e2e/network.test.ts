@@ -59,7 +59,7 @@ type Protocol = "http" | "udp";
 const question = (protocol: Protocol, address: string, port: number, request: string): string =>
   protocol === "http"
     ? `curl -s -S --max-time 5 http://${address}:${port}/${request} 2>&1`
-    : `exec 3<>/dev/udp/${address}/${port}; echo ${request} >&3; timeout 5 head -c 200 <&3 || echo no answer`;
+    : `exec 3<>/dev/udp/${address}/${port}; echo ${request} >&3; timeout 5 dd bs=200 count=1 status=none <&3 || echo no answer`;
 
 /** The server's answer to `hostname` or `clientip`, or an error message. */
 async function ask(

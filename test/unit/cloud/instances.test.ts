@@ -44,6 +44,24 @@ describe("the action for an instance", () => {
   });
 });
 
+describe("a machine that was made", () => {
+  const made = { bootedAt: at(10), isLost: false };
+  const lost = { bootedAt: at(20), isLost: true };
+  it.each([
+    ["runs", running, machine("running", 11), made, "nothing"],
+    ["is gone", running, undefined, made, "nothing"],
+    ["is gone and was asked to boot", { ...running, bootedAt: at(20) }, undefined, made, "report-lost"],
+    ["is gone and stopped", { ...running, state: "stopped" }, undefined, made, "nothing"],
+    ["is gone and terminated", { ...running, state: "terminated" }, undefined, made, "nothing"],
+    ["was terminated because it was gone", { ...running, state: "terminated" }, undefined, lost, "nothing"],
+    ["is back after that", { ...running, state: "terminated" }, machine("running", 11), lost, "set-aside"],
+    ["is back after that, shut down", { ...running, state: "terminated" }, machine("exited", 11), lost, "nothing"],
+    ["is terminated by its owner", { ...running, state: "terminated" }, machine("running", 11), made, "remove"],
+  ] as const)("and %s", (_, wanted, present, known, action) => {
+    expect(decide(wanted, present, ENGINE, known)).toBe(action);
+  });
+});
+
 describe("a machine's capabilities", () => {
   it("are the host's, except those that reach beyond the machine", () => {
     const all = capabilitiesOf("CapBnd:\t000001ffffffffff\n");
