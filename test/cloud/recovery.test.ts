@@ -3,14 +3,20 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { CreateVpcCommand, DescribeInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import {
+  CreateVpcCommand,
+  DescribeInstancesCommand,
+  DescribeInstanceStatusCommand,
+  RebootInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError, cloudDown, cloudOf, cloudUp } from "../../cloud";
 import { bridgePrefix } from "../../cloud/names";
 import { settingsFile } from "../../cloud/state-dir";
 import { runningPid } from "../../lib/process";
 import { cloudsDir } from "../../tools/places";
-import { World } from "../support/world";
+import { eventually, World } from "../support/world";
 
 let world: World;
 const PORT = 5080;
@@ -102,6 +108,31 @@ describe("a cloud", () => {
     expect((await docker.listVolumes({ filters })).Volumes).toHaveLength(1);
     expect(await world.launch(14)).not.toBe(id);
     await world.reachable(14);
+  });
+
+  it("makes no empty machine in place of one whose container was removed, and ends its instance when it is to boot", async () => {
+    const id = await world.launch(15);
+    await world.reachable(15);
+    const docker = await world.docker();
+    const filters = { label: [`kubernetes-from-scratch.id=${id}`] };
+    const present = (): Promise<unknown[]> => docker.listContainers({ all: true, filters });
+    for (const { Id } of await docker.listContainers({ all: true, filters }))
+      await docker.getContainer(Id).remove({ force: true });
+    const status = async (): Promise<string | undefined> => {
+      const { InstanceStatuses } = await world.ec2.send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }));
+      return InstanceStatuses?.[0]?.InstanceStatus?.Status;
+    };
+    await eventually(async () => (await status()) === "impaired" || undefined, "the instance to be impaired");
+    await again();
+    await world.settled();
+    expect(await present()).toEqual([]);
+    expect(await world.state(id)).toBe("running");
+    await world.ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
+    await eventually(async () => (await world.state(id)) === "terminated" || undefined, "the instance to end");
+    await world.settled();
+    expect(await present()).toEqual([]);
+    expect(await world.launch(15)).not.toBe(id);
+    await world.reachable(15);
   });
 
   it("rejects a VPC that overlaps a network of the host, and names that network", async () => {
