@@ -1,5 +1,5 @@
 /** The main job on its own local cloud: chapter by chapter, then everything that a user does with the cluster. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { images } from "../../cluster/versions";
 import { millicores } from "../../labs/framework/quantity";
 import { labImages } from "../../labs/images";
+import { cacheRoot } from "../../lib/cache";
 import { ensureImagesFor } from "../../tools/toolchain";
 import { etcdctl } from "../support/etcd";
 import { eventually } from "../support/cluster";
@@ -39,6 +40,20 @@ async function stepsRun(machines: readonly string[]): Promise<Record<string, num
     counts[machine] = logs.split("\n").filter((line) => line.includes(" --- ")).length;
   }
   return counts;
+}
+
+/** Writes an image of the registry as an archive image.tar, like `docker save`, under another name. */
+async function saveAs(name: string, repository: string, tag: string, folder: string): Promise<void> {
+  const from = join(cacheRoot(), "registry/v2", repository);
+  const { config, layers } = JSON.parse(readFileSync(join(from, "manifests", tag), "utf8")) as {
+    config: { digest: string };
+    layers: { digest: string }[];
+  };
+  const files = [config, ...layers].map(({ digest }) => digest.replace("sha256:", ""));
+  for (const file of files) copyFileSync(join(from, "blobs", `sha256:${file}`), join(folder, file));
+  const [Config, ...Layers] = files;
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify([{ Config, RepoTags: [name], Layers }]));
+  await execa("tar", ["-cf", "image.tar", "manifest.json", ...files], { cwd: folder });
 }
 
 async function readyNodes(): Promise<string[]> {
@@ -163,6 +178,25 @@ describe("the cluster", () => {
     });
     await cluster.ssh("worker-0", "sudo rm /etc/kubernetes/manifests/static.json");
     await cluster.kubectl`wait --for=delete pod/static-worker-0 -n default --timeout=60s`;
+  });
+
+  it("runs an image that `make image` has taken out of an archive, and says why another one cannot be had", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kfs-image-"));
+    const name = `example.test/mine:${Date.now()}`; // the registry of this machine's caches keeps it
+    await saveAs(name, "library/busybox", "1.37", folder);
+    expect(await cluster.make`image FILE=${join(folder, "image.tar")}`).toContain(name);
+    rmSync(folder, { recursive: true });
+    expect(await cluster.make`image`).toContain(name.replace("example.test/", ""));
+    await cluster.kubectl`run mine -n default --image=${name} --restart=Never -- echo it runs`;
+    await cluster.kubectl`wait -n default pod/mine --for=jsonpath={.status.phase}=Succeeded --timeout=60s`;
+    expect(await cluster.kubectl`logs -n default mine`).toBe("it runs");
+    await cluster.kubectl`run other -n default --image=example.test/other:1`;
+    await eventually("an event that names the missing image", 60, async () => {
+      const saw = await cluster.kubectl`events -n default --for pod/other`;
+      return /example\.test\/other:1.*not found/s.test(saw) ? { done: undefined } : { saw };
+    });
+    await cluster.kubectl`delete pod -n default mine other --now`;
+    expect((await cluster.tryMake`image IMAGE=no-such-image-anywhere`).all).toMatch(/is not available/);
   });
 
   it("resolves names inside, and resolves or refuses names outside without a loop", async () => {
