@@ -218,7 +218,7 @@ describe("what is closed", () => {
   it("SSH and, from workers, etcd; the kubelet is open, and so is any other port", async () => {
     const worker = { node: "worker-0" } as const;
     expect(await opens(worker, addressOf["controller-0"], 10250)).toBe(true);
-    expect(await opens(worker, addressOf["controller-0"], 10256)).toBe(true);
+    expect(await opens(worker, addressOf["controller-0"], 8200)).toBe(true);
     for (const port of [22, 2379, 2380]) expect(await opens(worker, addressOf["controller-0"], port)).toBe(false);
     expect(await opens({ node: "controller-0" }, addressOf["worker-1"], 22)).toBe(false);
     expect(await opens({ node: "controller-0" }, gatewayOf["worker-1"], 10250)).toBe(false);
@@ -317,6 +317,32 @@ describe("outside the cluster", () => {
       const saw = await reached();
       return saw.length === 4 ? { done: undefined } : { saw: saw.join() };
     });
+  });
+});
+
+describe("with kube-proxy's other mode", () => {
+  beforeAll(async () => {
+    cluster.configure({ kubeProxyMode: "nftables" });
+    await cluster.make`up`;
+  });
+
+  it.each<[string, Protocol, number]>([
+    ["NodePorts, TCP", "http", 30180],
+    ["NodePorts, UDP", "udp", 30181],
+    ["NodePorts for local endpoints only", "http", 30182],
+  ])("the same is open: %s", async (_, protocol, port) => {
+    expect(await unreached(["admin", ...nodeOrigins(), ...podOrigins()], protocol, port, /^server-\w{5}$/)).toEqual([]);
+  });
+
+  it("and so are host ports, and a pod for itself", async () => {
+    expect(await unreached([...nodeOrigins(), ...podOrigins()], "http", 8100, /^server-\w{5}$/)).toEqual([]);
+    for (const [address, port] of [
+      [clusterIps["hairpin"] ?? "", 80],
+      [addressOf["controller-0"], 30380],
+      [addressOf["worker-0"], 30380],
+      [addressOf["worker-0"], 8300],
+    ] as const)
+      expect(await ask({ pod: "hairpin" }, "http", address, port, "hostname"), `${address}:${port}`).toBe("hairpin");
   });
 });
 
