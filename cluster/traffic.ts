@@ -101,7 +101,12 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
       outOf(group, "api-to-control-plane", { group: "control-plane" }, "tcp", api),
     ]),
     // Nodes reach the API through HAProxy, but bypass a network load balancer, which takes minutes to come up.
-    ...(spec.balancer ? nodes.map((group) => into("balancer", `api-from-${group}`, { group }, "tcp", api)) : []),
+    ...(spec.balancer
+      ? [
+          into("balancer", "api-from-control-plane", { group: "control-plane" }, "tcp", api),
+          into("balancer", "api-from-workers", { group: "worker" }, "tcp", api),
+        ]
+      : []),
 
     // Egress: inside the cluster, the receiver decides.
     ...nodes.flatMap((group) =>
