@@ -45,7 +45,10 @@ vi.mock("../../../tools/places", () => ({
   project: "kubernetes-from-scratch",
 }));
 vi.mock("../../../tools/preflight", () => ({ preflight: (stack: { config(): unknown }) => stack.config() }));
-vi.mock("../../../cloud", () => ({ cloudUp: (options: unknown) => seen.cloud.push(options) }));
+vi.mock("../../../cloud", () => ({
+  cloudUp: (options: unknown) => seen.cloud.push(options),
+  refuseCopyOf: () => undefined,
+}));
 vi.mock("../../../supply/pulumi", () => ({ ensurePulumi: () => ({ binDir: "/bin", environment: {} }) }));
 vi.mock("../../../supply/images", () => ({ ensureImages: () => ({ registryDir: "/registry" }) }));
 vi.mock("../../../supply/releases", () => ({
