@@ -88,7 +88,7 @@ export function trafficRules(spec: ClusterSpec): readonly TrafficRule[] {
       into(group, "pods", pods),
       ...(spec.openNodePorts
         ? [
-            into(group, "tcp-node-ports-from-admin", admin, "tcp", nodePortRange),
+            into(group, "node-ports-from-admin", admin, "tcp", nodePortRange),
             into(group, "udp-node-ports-from-admin", admin, "udp", nodePortRange),
             into(group, "sctp-from-admin", admin, "sctp"),
           ]
