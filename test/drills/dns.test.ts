@@ -117,7 +117,13 @@ it("pods that ended with the shutdown of their machine do not stay listed once i
   await cluster.kubectl`rollout restart deployment/ordinary`;
   await cluster.kubectl`rollout status deployment/ordinary --timeout=90s`;
   expect(await nodesOf("app=ordinary")).toContain("worker-0");
-  const ended = () => cluster.kubectl`get pods -A --field-selector spec.nodeName=worker-0,status.phase=Failed -o name`;
+  const ended = async (): Promise<string> => {
+    const pods = await cluster.kubectl`get pods -A --field-selector spec.nodeName=worker-0 --no-headers`;
+    return pods
+      .split("\n")
+      .filter((line) => line.includes("Completed") || line.includes("Error"))
+      .join("\n");
+  };
   await cluster.trySsh("worker-0", "sudo systemctl poweroff");
   await eventually("its pods to have ended", 120, async () => {
     const saw = await ended();

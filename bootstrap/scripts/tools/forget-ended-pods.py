@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Deletes this node's pods that a shutdown of the machine has ended and whose controllers have replaced them since.
 
-The kubelet ends pods before the machine goes down and reports them as Failed. Nothing runs in them again, and Kubernetes
-keeps listing them. Pods without a controller stay listed, because nothing replaces them.
+The kubelet ends pods before the machine goes down, and reports them as Succeeded or Failed, after their exit codes. Nothing
+runs in them again, and Kubernetes keeps listing them. Pods without a controller stay listed, because nothing replaces them.
 Usage: forget-ended-pods.py API-SERVER NODE
 """
 import json
@@ -12,8 +12,7 @@ import urllib.error
 import urllib.request
 
 PKI = "/etc/kubernetes/pki"
-# the kubelet's words: nodeshutdown_manager.go
-REASONS = {"Terminated", "NodeShutdown"}
+SHUTDOWN = "node shutdown"  # in the kubelet's message: pkg/kubelet/nodeshutdown
 
 server, node = sys.argv[1:]
 context = ssl.create_default_context(cafile=f"{PKI}/kubernetes-ca.pem")
@@ -27,12 +26,17 @@ def request(method, path):
 
 
 def ended(pod):
-    owners = pod["metadata"].get("ownerReferences", [])
-    return pod["status"].get("reason") in REASONS and any(owner.get("controller") for owner in owners)
+    status = pod["status"]
+    terminated = any(
+        condition["type"] == "DisruptionTarget" and SHUTDOWN in condition.get("message", "")
+        for condition in status.get("conditions", [])
+    )
+    rejected = status.get("reason") == "NodeShutdown"
+    controlled = any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences", []))
+    return controlled and status["phase"] in ("Succeeded", "Failed") and (terminated or rejected)
 
 
-selector = f"fieldSelector=spec.nodeName%3D{node}%2Cstatus.phase%3DFailed"
-for pod in filter(ended, request("GET", f"/api/v1/pods?{selector}")["items"]):
+for pod in filter(ended, request("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")["items"]):
     metadata = pod["metadata"]
     try:
         request("DELETE", f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}")
