@@ -22,8 +22,8 @@ import { Cloud, CloudRef, cloudOf, lockFile } from "./names";
 import { belongings, findForeign, refuseCopy, refuseForeign } from "./owner";
 import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
 import { describeUnknown, takeLosses } from "./losses";
-import { Machine, isSettled, listMachines, unknownMachines } from "./machines";
-import { runningPid, startDaemon, stopDaemon } from "../lib/process";
+import { Machine, hasLooked, isSettled, listMachines, unknownMachines } from "./machines";
+import { runningPid, startDaemon, stopDaemon, waitFor } from "../lib/process";
 import { removeFromEngine, removeHostTraces } from "./remove";
 
 export { apiEndpoint } from "./ec2-api";
@@ -87,7 +87,8 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
     registryDir: options.registryDir ?? before?.registryDir,
     preload: options.preload ?? before?.preload ?? false,
   };
-  await startHypervisor(cloud, settings);
+  const pid = await startHypervisor(cloud, settings);
+  await waitFor(() => hasLooked(cloud, pid), 20_000); // until then, the API calls a machine that has died healthy
   say("hypervisor is running");
   const lost = [takeLosses(cloud), describeUnknown(await unknownMachines(cloud, engine.docker))];
   for (const line of lost) if (line !== undefined) (options.warn ?? console.warn)(line);
@@ -198,13 +199,14 @@ async function stopProcesses(cloud: Cloud): Promise<void> {
   await stopEc2Api(cloud);
 }
 
-async function startHypervisor(cloud: Cloud, settings: Settings): Promise<void> {
+/** Returns its process id. */
+async function startHypervisor(cloud: Cloud, settings: Settings): Promise<number> {
   // The hypervisor can be replaced at any time, so a change of settings is just a restart.
   if (JSON.stringify(settings) !== JSON.stringify(readSettings(cloud))) await stopDaemon(hypervisorOf(cloud));
   replaceFile(settingsFile(cloud.stateDir), JSON.stringify(settings, null, 2), { mode: 0o600 });
   // tsx is used as a loader because the tsx command starts a child process, which would outlive the recorded one.
   const loader = pathToFileURL(require.resolve("tsx")).href;
-  startDaemon(hypervisorOf(cloud), process.execPath, [
+  return startDaemon(hypervisorOf(cloud), process.execPath, [
     ...["--import", loader, join(__dirname, "hypervisor", "main.ts"), settingsFile(cloud.stateDir)],
   ]);
 }

@@ -86,8 +86,11 @@ export async function isSettled(cloud: Cloud): Promise<boolean> {
   );
 }
 
+/** Whether that hypervisor process has looked at every machine and reported its health. */
+export const hasLooked = (cloud: Cloud, pid: number): boolean => readProgress(cloud)?.process === pid;
+
 /** How far the hypervisor has got; undefined if it has not said so, or if a power cut left less than that on disk. */
-function readProgress(cloud: Cloud): { generation: number; settled: boolean } | undefined {
+function readProgress(cloud: Cloud): { process?: number; generation: number; settled: boolean } | undefined {
   try {
     return JSON.parse(readFileSync(join(cloud.stateDir, "hypervisor.json"), "utf8")) as never;
   } catch {

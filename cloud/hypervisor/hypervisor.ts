@@ -195,6 +195,6 @@ export class Hypervisor {
   /** Records how far the hypervisor has got, for isSettled. */
   private recordProgress(generation: number, settled: boolean): void {
     const file = join(this.context.cloud.stateDir, "hypervisor.json");
-    writeIfChanged(file, JSON.stringify({ generation, settled }), 0o600);
+    writeIfChanged(file, JSON.stringify({ process: process.pid, generation, settled }), 0o600);
   }
 }
