@@ -74,8 +74,16 @@ export function takeOut(text: string, own: string, former: string | undefined): 
   return write(document);
 }
 
-/** In the style of kubectl. */
-const write = (document: Document<YAMLMap>): string => document.toString({ lineWidth: 0, indentSeq: false });
+/** In the style of kubectl, which writes an empty list as [] and the others line by line. */
+function write(document: Document<YAMLMap>): string {
+  for (const list of lists) {
+    const entries = document.get(list);
+    if (isSeq(entries)) entries.flow = entries.items.length === 0;
+  }
+  const text = document.toString({ lineWidth: 0, indentSeq: false });
+  read(text); // nothing that cannot be read is ever written over the user's file
+  return text;
+}
 
 function read(text: string): Document<YAMLMap> {
   const document = parseDocument(text.trim() === "" ? "apiVersion: v1\nkind: Config\n" : text);
@@ -87,10 +95,7 @@ function read(text: string): Document<YAMLMap> {
 /** The list of that name, created if it is missing or null. */
 function sequence(document: Document<YAMLMap>, list: List): YAMLSeq {
   const found = document.get(list);
-  if (isSeq(found)) {
-    found.flow = false; // kubectl writes an empty list as []
-    return found;
-  }
+  if (isSeq(found)) return found;
   const created = document.createNode([]) as YAMLSeq;
   document.set(list, created);
   return created;

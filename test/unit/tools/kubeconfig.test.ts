@@ -56,9 +56,12 @@ describe("merging", () => {
     ["a file that does not exist or is empty", ""],
     ["kubectl's empty one", "apiVersion: v1\nclusters: []\ncontexts: []\nkind: Config\nusers: null\n"],
   ])("works with %s", (_, text) => {
-    const merged = read(merge(text, cluster("local")));
-    expect(names(merged.clusters)).toEqual(["local"]);
-    expect(merged["current-context"]).toBe("local");
+    const merged = merge(text, cluster("local"));
+    expect(names(read(merged).clusters)).toEqual(["local"]);
+    expect(read(merged)["current-context"]).toBe("local");
+    const left = takeOut(merged, cluster("local"), undefined);
+    expect(read(left)).toMatchObject({ clusters: [], contexts: [], users: [], "current-context": "" });
+    expect(merge(left, cluster("local"))).toBe(merged);
   });
 
   it("replaces what was merged before, also if the cluster was made anew since", () => {
