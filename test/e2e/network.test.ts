@@ -105,7 +105,21 @@ async function unreached(
   return failures;
 }
 
+/** Waits until kube-proxy has programmed the NodePorts on every node. */
+const untilServed = (): Promise<void> =>
+  eventually("every node to serve the NodePorts", 60, async () => {
+    const failures = [];
+    for (const port of [30180, 30182]) failures.push(...(await unreached(["admin"], "http", port, /^server-\w{5}$/)));
+    for (const node of nodes) {
+      const saw = await ask("admin", "http", addressOf[node], 30380, "hostname");
+      if (saw !== "hairpin") failures.push(`the admin network -> ${node}:30380: ${saw}`);
+    }
+    return failures.length === 0 ? { done: undefined } : { saw: failures.join("; ") };
+  });
+
 describe("what is open", () => {
+  beforeAll(untilServed);
+
   it.each<[string, Protocol, number]>([
     ["TCP", "http", 30180],
     ["UDP", "udp", 30181],
@@ -324,6 +338,7 @@ describe("with kube-proxy's other mode", () => {
   beforeAll(async () => {
     cluster.configure({ kubeProxyMode: "nftables" });
     await cluster.make`up`;
+    await untilServed();
   });
 
   it.each<[string, Protocol, number]>([
