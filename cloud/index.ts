@@ -18,9 +18,9 @@ import { withFileLock } from "../lib/file-lock";
 import { Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { hypervisorOf } from "./daemons";
-import { Cloud, CloudRef, cloudOf, lockFile } from "./names";
+import { Cloud, CloudRef, cloudOf } from "./names";
 import { belongings, findForeign, refuseCopy, refuseForeign } from "./owner";
-import { prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
+import { lockFile, prepareStateDir, recordIdentity, settingsFile } from "./state-dir";
 import { describeUnknown, takeLosses } from "./losses";
 import { Machine, hasLooked, isSettled, listMachines, unknownMachines } from "./machines";
 import { runningPid, startDaemon, stopDaemon, waitFor } from "../lib/process";
@@ -61,7 +61,7 @@ export async function cloudUp(options: CloudOptions): Promise<Cloud> {
 async function alone<T>(cloud: Cloud, say: (line: string) => void, task: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(cloud.stateDir), { recursive: true, mode: 0o700 });
   const waiting = (): void => say("waiting for another command that is starting this cloud or taking it down");
-  return withFileLock(lockFile(cloud), waiting, task);
+  return withFileLock(lockFile(cloud.stateDir), waiting, task);
 }
 
 async function start(found: Cloud, options: CloudOptions, say: (line: string) => void): Promise<void> {

@@ -60,9 +60,6 @@ export function cloudOf(ref: CloudRef): Cloud {
   return { name, port, stateDir, ...(readIdentity(stateDir) ?? { id: "", directories: [] }) };
 }
 
-/** Held while a cloud is started or taken down. Beside the state directory, because that is removed with the cloud. */
-export const lockFile = ({ stateDir }: Cloud): string => `${stateDir}.lock`;
-
 /** Labels on everything that the cloud creates in the container engine. */
 export const LABEL = {
   cloud: `${brand.name}.cloud`,

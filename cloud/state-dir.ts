@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile } from "../lib/durable-file";
+import { isLocked } from "../lib/file-lock";
 
 /** Tells a cloud from another one of the same name. It moves with the state directory. */
 export interface Identity {
@@ -16,6 +17,9 @@ export interface Identity {
 export const settingsFile = (stateDir: string): string => join(stateDir, "hypervisor-settings.json");
 
 const identityFile = (stateDir: string): string => join(stateDir, "identity.json");
+
+/** Held while a cloud is started or taken down. Beside the state directory, because that is removed with the cloud. */
+export const lockFile = (stateDir: string): string => `${stateDir}.lock`;
 
 /** The parts of the settings that a state directory is judged by. */
 interface Recorded {
@@ -35,6 +39,13 @@ export function readIdentity(stateDir: string): Identity | undefined {
   const { id = "", directories = [settings.cloud.stateDir] } = settings.cloud; // older clouds have neither
   return { id, directories };
 }
+
+/**
+ * Whether a directory is that of a cloud, or of one that is just being started. That it exists says nothing: a container
+ * engine that starts creates again what its containers had mounted from a checkout that has been removed.
+ */
+export const hasCloud = (stateDir: string): boolean =>
+  readIdentity(stateDir) !== undefined || isLocked(lockFile(stateDir));
 
 /** Gives the cloud an id if it has none, and records that its state is in this directory now. */
 export function recordIdentity(stateDir: string): void {

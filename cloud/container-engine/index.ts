@@ -16,6 +16,7 @@ import { withFileLock } from "../../lib/file-lock";
 import { aptInstall, run, tryRun } from "../../lib/run";
 import { prepareHost, restoreHost, routeForMachines } from "../host";
 import { brand } from "../names";
+import { hasCloud } from "../state-dir";
 
 const HOME = `/var/lib/${brand.name}/engine`;
 const RUN = `/run/${brand.name}`;
@@ -141,7 +142,7 @@ export async function releaseEngine(stateDirs: readonly string[]): Promise<boole
   return withEngineLock(async () => {
     for (const stateDir of stateDirs) rmSync(userFile(stateDir), { force: true });
     const users = existsSync(USERS) ? readdirSync(USERS).map((file) => readFileSync(join(USERS, file), "utf8")) : [];
-    if (users.some((directory) => existsSync(directory))) return false;
+    if (users.some(hasCloud)) return false;
     const own = await engineAt(OWN);
     if (!own && runningPid(DAEMON) !== undefined) return false; // it does not respond, and may have containers
     if (own && (await own.docker.listContainers({ all: true })).length > 0) return false;

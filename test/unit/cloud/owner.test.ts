@@ -3,8 +3,9 @@ import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { withFileLock } from "../../../lib/file-lock";
 import { LABEL, bridgePrefix, cloudOf, isOwn, ownerLabels } from "../../../cloud/names";
-import { originalOf, readIdentity, recordIdentity, settingsFile } from "../../../cloud/state-dir";
+import { hasCloud, lockFile, originalOf, readIdentity, recordIdentity, settingsFile } from "../../../cloud/state-dir";
 
 let root: string;
 const at = (name: string): string => join(root, name);
@@ -58,6 +59,20 @@ describe("a cloud", () => {
     start("a");
     expect(isOwn(cloudAt("a"), labels)).toBe(false);
     expect(isOwn(cloudAt("a"), { [LABEL.stateDir]: at("elsewhere") })).toBe(false);
+  });
+});
+
+describe("a state directory", () => {
+  it("has a cloud once that was started, or while it is being started; one that merely exists has none", async () => {
+    expect(hasCloud(at("a"))).toBe(false);
+    const waiting = (): never => expect.fail("nobody else has the lock");
+    await withFileLock(lockFile(at("a")), waiting, async () => expect(hasCloud(at("a"))).toBe(true));
+    mkdirSync(join(at("a"), "gateway"), { recursive: true });
+    expect(hasCloud(at("a"))).toBe(false);
+    start("a");
+    expect(hasCloud(at("a"))).toBe(true);
+    startFormerly("b");
+    expect(hasCloud(at("b"))).toBe(true);
   });
 });
 
