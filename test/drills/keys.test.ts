@@ -121,8 +121,8 @@ const keys = {
   egress: {
     value: "downloads",
     see: async () => {
-      const open = (await rules()).filter(({ IsEgress, IpProtocol }) => IsEgress && IpProtocol === "-1");
-      return open.some(({ CidrIpv4 }) => CidrIpv4 === "0.0.0.0/0") ? "anywhere" : "downloads";
+      const names = (await rules()).map(({ Tags = [] }) => Tags.find(({ Key }) => Key === "Name")?.Value ?? "");
+      return names.some((name) => name.startsWith("worker-download-")) ? "downloads" : "no restriction";
     },
     becomes: "downloads",
   },
