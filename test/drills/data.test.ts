@@ -48,6 +48,20 @@ it("the only control-plane machine is not replaced unasked, and a fetched snapsh
   expect(await kept()).toBe("b");
 });
 
+it("what a snapshot lacks of the cluster's own objects is there after the next `make up`", async () => {
+  const binding = "clusterrolebinding/kubernetes-from-scratch-administrators";
+  await cluster.kubectl`delete deployment coredns -n kube-system`;
+  await cluster.kubectl`delete ${binding}`;
+  expect((await cluster.tryKubectl`get nodes`).all).toContain("Forbidden");
+  const snapshot = await takeSnapshot(cluster);
+  await cluster.make`restore SNAPSHOT=${snapshot}`;
+  await cluster.make`up`;
+  await cluster.kubectl`get ${binding}`;
+  await cluster.kubectl`rollout status deployment/coredns -n kube-system --timeout=10s`;
+  expect(await kept()).toBe("b");
+  expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
+});
+
 it("a snapshot that is older than a change of encryptionKey becomes readable with the former key", async () => {
   await cluster.kubectl`create secret generic locked -n default --from-literal=a=b`;
   const snapshot = await takeSnapshot(cluster);
@@ -69,6 +83,8 @@ it("LOSE_DATA=yes begins with an empty cluster, once", async () => {
   await cluster.ssh("controller-0", "sudo systemctl stop etcd && sudo rm -r /var/lib/etcd/member");
   await cluster.make`up LOSE_DATA=yes`;
   expect((await cluster.tryKubectl`get configmap kept -n default`).all).toContain("not found");
+  await cluster.kubectl`get clusterrole cluster-admin`;
+  await cluster.kubectl`rollout status deployment/coredns -n kube-system --timeout=10s`;
   await cluster.ssh("controller-0", "sudo systemctl stop etcd && sudo rm -r /var/lib/etcd/member");
   const refusal = await cluster.tryMake`up`;
   expect(refusal.all).toContain("refusing to form an etcd cluster");

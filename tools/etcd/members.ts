@@ -1,4 +1,6 @@
 /** The machines on which etcd has run, as a deployment records them. Pure. */
+import { stageOf } from "../../bootstrap/steps";
+import { stages } from "../../cluster/shape";
 import type { Deployment } from "../pulumi";
 
 /** A machine on which a step of the bootstrap, usually etcd, has run. */
@@ -10,13 +12,21 @@ export interface EtcdMachine {
   readonly instanceId: string;
 }
 
-export const etcdMachines = (deployment: Deployment): EtcdMachine[] => machinesOf(deployment, "etcd");
+export const etcdMachines = (deployment: Deployment): EtcdMachine[] =>
+  machinesOf(deployment, (step) => step === "etcd");
 
-/** The machines on which a step of the bootstrap has run. */
-export function machinesOf({ resources = [] }: Deployment, wanted: string): EtcdMachine[] {
+/** What has set up the cluster whose data etcd has: all steps from the API server on, which an empty cluster needs again. */
+export const stepsAfterEtcd = (deployment: Deployment): EtcdMachine[] =>
+  machinesOf(deployment, (step) => {
+    const stage = stageOf(step);
+    return stage !== undefined && stages.indexOf(stage) > stages.indexOf("etcd");
+  });
+
+/** The machines on which certain steps of the bootstrap have run. */
+function machinesOf({ resources = [] }: Deployment, isWanted: (step: string) => boolean): EtcdMachine[] {
   return resources.flatMap(({ type, urn, inputs }) => {
-    const [step, name = ""] = (urn.split("::").pop() ?? "").split("@");
-    if (type !== "command:remote:Command" || step !== wanted) return [];
+    const [step = "", name = ""] = (urn.split("::").pop() ?? "").split("@");
+    if (type !== "command:remote:Command" || !isWanted(step)) return [];
     const [instanceId] = (inputs?.["triggers"] ?? []) as unknown[];
     return [{ name, urn, instanceId: String(instanceId) }];
   });

@@ -1,5 +1,5 @@
 /** What `make up` does about etcd before Pulumi runs: refuses to lose the data, and lets unhealthy members be set up again. */
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { libraryDirectory, runtimeDirectory } from "../../bootstrap/places";
@@ -9,7 +9,7 @@ import { progress } from "../../lib/progress";
 import { stackFiles } from "../outputs";
 import type { Deployment } from "../pulumi";
 import type { Stack } from "../stack";
-import { type EtcdMachine, etcdMachines, lostWithAllData, machinesOf } from "./members";
+import { type EtcdMachine, etcdMachines, lostWithAllData, stepsAfterEtcd } from "./members";
 import { newestSnapshot } from "./snapshot";
 import { ssh, trySsh, unreachable } from "./ssh";
 
@@ -31,8 +31,20 @@ export function refuseToLoseData(stack: Stack, deployment: Deployment, live: { h
   );
 }
 
+const restoredFile = (stack: Stack): string => join(stack.dir, "restored");
+
+/** Whether the data were replaced by a snapshot since the last update. The cluster's own objects are then those of its time. */
+const isRestored = (stack: Stack): boolean => existsSync(restoredFile(stack));
+
+/** Records that the data were replaced by a snapshot. */
+export const recordRestore = (stack: Stack): void => writeFileSync(restoredFile(stack), "");
+
+/** Records that an update has brought the cluster's own objects up to date. */
+export const forgetRestore = (stack: Stack): void => rmSync(restoredFile(stack), { force: true });
+
 /**
- * Arguments for `pulumi up` that let the step etcd run again on machines whose member is unhealthy. The step knows what to
+ * Arguments for `pulumi up` that let steps run again: after a restore, all from the API server on, because they have put
+ * objects into etcd; and the step etcd on machines whose member is unhealthy. The step knows what to
  * do about it: start the member, let it join anew, or refuse and say how to restore a snapshot.
  */
 export async function etcdArguments(stack: Stack, deployment: Deployment): Promise<string[]> {
@@ -40,11 +52,11 @@ export async function etcdArguments(stack: Stack, deployment: Deployment): Promi
   const machines = etcdMachines(deployment);
   const health = await settled(stack, machines);
   const sick = machines.filter(({ name }) => health.get(name) === "unhealthy");
+  const again = isRestored(stack) ? stepsAfterEtcd(deployment) : [];
   if (sick.length > 0) console.log(`The step etcd runs again on ${names(sick)}.`);
-  if (!mayLoseData() || [...health.values()].includes("healthy")) return sick.map(replace);
+  if (!mayLoseData() || [...health.values()].includes("healthy")) return [...again, ...sick].map(replace);
   await acceptLoss(stack, machines);
-  // an empty cluster does not know the nodes, and kubelets register them only when they start
-  return [...machinesOf(deployment, "kubelet"), ...sick].map(replace);
+  return [...stepsAfterEtcd(deployment), ...sick].map(replace);
 }
 
 const replace = ({ urn }: EtcdMachine): string => `--replace=${urn}`;

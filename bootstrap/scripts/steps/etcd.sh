@@ -48,6 +48,16 @@ well_or_stale() {
 }
 STALE=no
 
+# An API server gives an empty cluster its namespaces and roles only when it starts. Until then it would serve the nodes
+# from memory. So before this machine says that it is empty, it has none; a new cluster is formed when all have said so.
+control_plane=()
+if [ -e "$LOSE_DATA" ]; then
+  for unit in kube-apiserver kube-controller-manager kube-scheduler; do
+    [ ! -e "/etc/systemd/system/$unit.service" ] || control_plane+=("$unit.service")
+  done
+  [ ${#control_plane[@]} = 0 ] || systemctl stop "${control_plane[@]}"
+fi
+
 if [ ! -d "$ETCD_DATA/member/wal" ] && [ "$(systemctl show --property SubState --value etcd.service)" != start ]; then
   first_start
 else
@@ -81,6 +91,7 @@ advise
 give_turn
 touch "$HAD_DATA"
 rm -f "$LOSE_DATA"
+[ ${#control_plane[@]} = 0 ] || systemctl start --no-block "${control_plane[@]}"
 converge etcd-snapshot.timer
 
 proof "etcd $ETCD_VERSION on $NODE_NAME has a quorum"

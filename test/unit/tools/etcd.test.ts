@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { etcdMachines, lostWithAllData } from "../../../tools/etcd/members";
+import { etcdMachines, lostWithAllData, stepsAfterEtcd } from "../../../tools/etcd/members";
 import { refuseToLoseData } from "../../../tools/etcd/repair";
 import { checkSnapshot, newestSnapshot } from "../../../tools/etcd/snapshot";
 import type { Deployment } from "../../../tools/pulumi";
@@ -44,6 +44,13 @@ describe("the machines that have the cluster's data", () => {
       controllers.map((name, index) => [name, `i-${index}`]),
     );
     expect(etcdMachines({})).toEqual([]);
+  });
+
+  it("are set up again from the API server on, if their data is given up", () => {
+    const after = ["control-plane", "rbac", "kubelet", "pod-network", "nodes", "dns"];
+    const resources = [...after, "no-longer-a-step"].map((step) => command(step, "controller-0", "i-0"));
+    const found = stepsAfterEtcd({ resources: [...(ha.resources ?? []), ...resources] });
+    expect(found.map(({ urn }) => urn.split("::").pop())).toEqual(after.map((step) => `${step}@controller-0`));
   });
 
   it("are all lost only if none of their instances exists", () => {
