@@ -1,5 +1,5 @@
 /** What a step of the bootstrap is: data, from which remote commands, stages and the by-hand transcript follow. */
-import type { FactKey } from "../cluster/material";
+import type { Administrator, FactKey } from "../cluster/material";
 import type { Controller, Machine, Node, Stage } from "../cluster/shape";
 import { type ClusterSpec, firstController } from "../cluster/spec";
 import type { ReleaseName } from "../cluster/versions";
@@ -31,8 +31,8 @@ interface Work {
   readonly facts?: Readonly<Record<string, FactKey>>;
   readonly files?: readonly StepFile[];
   readonly secrets?: readonly SecretFile[];
-  /** Whether the script acts as the cluster's administrator, through `as_admin`. */
-  readonly admin?: boolean;
+  /** Which administrator of the cluster the script acts as, through `as_admin`. */
+  readonly admin?: Administrator;
   /** Steps that must have ended before this one starts. */
   readonly after?: readonly StepId[];
 }
@@ -96,7 +96,7 @@ export function defineStep<const Name extends string, M extends Machine>(
       },
       facts: facts ?? {},
       files: files ?? [],
-      secrets: [...(secrets ?? []), ...(admin ? [adminKubeconfig(name)] : [])],
+      secrets: [...(secrets ?? []), ...(admin ? [adminKubeconfig(name, admin)] : [])],
       script: asset(`scripts/steps/${name}.sh`),
       after: after ?? [],
     };
@@ -104,9 +104,9 @@ export function defineStep<const Name extends string, M extends Machine>(
   return { ...rest, at, steps: (spec) => on.machines(spec).map((machine) => step(spec, machine)) };
 }
 
-/** The administrator's kubeconfig: on the machine only while the step runs, in memory. */
-const adminKubeconfig = (step: string): SecretFile => ({
+/** An administrator's kubeconfig: on the machine only while the step runs, in memory. */
+const adminKubeconfig = (step: string, admin: Administrator): SecretFile => ({
   path: `${runtimeDirectory}/${step}/admin.conf`,
   mode: "0600",
-  source: "kubeconfig/admin",
+  source: `kubeconfig/${admin}`,
 });

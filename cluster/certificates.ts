@@ -16,6 +16,9 @@ export const signingAuthority = {
   issuer: "kubernetes-ca",
 } as const;
 
+/** Group of the everyday administrators, which RBAC binds to cluster-admin. */
+export const administrators = "kubernetes-from-scratch:administrators";
+
 /** Names of the leaves that are shared by all machines. */
 type SharedLeaf =
   | "kube-apiserver"
@@ -24,6 +27,7 @@ type SharedLeaf =
   | "kube-scheduler"
   | "kube-proxy"
   | "admin"
+  | "super-admin"
   | "apiserver-etcd-client"
   | "front-proxy-client";
 
@@ -70,7 +74,9 @@ function sharedLeaves(spec: ClusterSpec): readonly Leaf[] {
     ofKubernetes("kube-controller-manager", "system:kube-controller-manager"),
     ofKubernetes("kube-scheduler", "system:kube-scheduler"),
     ofKubernetes("kube-proxy", "system:kube-proxy", "system:node-proxier"),
-    ofKubernetes("admin", "kubernetes-admin", "system:masters"),
+    ofKubernetes("admin", "kubernetes-admin", administrators),
+    // Whatever RBAC says, and as long as the certificate lasts: for the steps before there are roles, and for emergencies.
+    ofKubernetes("super-admin", "kubernetes-super-admin", "system:masters"),
     { name: "apiserver-etcd-client", authority: "etcd-ca", commonName: "kube-apiserver-etcd-client", uses: [client] },
     { name: "front-proxy-client", authority: "front-proxy-ca", commonName: "front-proxy-client", uses: [client] },
   ];

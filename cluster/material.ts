@@ -9,7 +9,9 @@ import type { ClusterSpec } from "./spec";
 /** A certificate (PEM) with its private key. */
 export type PairName = LeafName | typeof signingAuthority.name;
 
-type Component = "admin" | "kube-controller-manager" | "kube-scheduler" | "kube-proxy";
+type Component = Administrator | "kube-controller-manager" | "kube-scheduler" | "kube-proxy";
+/** Who a step acts as: the everyday administrator, or the one that needs no role. */
+export type Administrator = "admin" | "super-admin";
 export type KubeconfigKey = `kubeconfig/${Component | `kubelet/${NodeName}`}`;
 
 /** A text that a machine gets. Everything except the certificates is secret; they are treated the same way. */
@@ -88,6 +90,7 @@ function kubeconfigs(spec: ClusterSpec): KubeconfigMaterial[] {
   });
   return [
     of("admin", local, "kubernetes-admin"),
+    of("super-admin", local, "kubernetes-super-admin"),
     of("kube-controller-manager", local),
     of("kube-scheduler", local),
     of("kube-proxy", api),

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { type Authority, type Leaf, signingAuthority } from "../cluster/certificates";
 import { renderKubeconfig } from "../cluster/kubeconfig";
-import { type Material, type MaterialKey, materials, type PairName } from "../cluster/material";
+import { type Administrator, type Material, type MaterialKey, materials, type PairName } from "../cluster/material";
 import type { ClusterSpec } from "../cluster/spec";
 import { caValidityHours, expiryWarningDays } from "../cluster/validity";
 
@@ -62,11 +62,11 @@ export class Pki extends pulumi.ComponentResource {
   }
 
   /**
-   * The administrator's kubeconfig for an API server at this URL. Its names are the cluster's own, so that it can be merged
+   * An administrator's kubeconfig for an API server at this URL. Its names are the cluster's own, so that it can be merged
    * with those of other clusters.
    */
-  adminKubeconfig(server: pulumi.Input<string>): pulumi.Output<string> {
-    return this.kubeconfig("admin", `${this.args.spec.clusterName}-admin`, server);
+  administratorKubeconfig(who: Administrator, server: pulumi.Input<string>): pulumi.Output<string> {
+    return this.kubeconfig(who, `${this.args.spec.clusterName}-${who}`, server);
   }
 
   private make(material: Material): void {

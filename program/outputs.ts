@@ -54,8 +54,10 @@ export function outputs({ machines, pki, endpoint, bootstrap, settings, generati
     ),
   );
   return {
-    /** Kubeconfig of the administrator (system:masters). */
-    kubeconfig: pki.adminKubeconfig(endpoint.url),
+    /** Kubeconfig of the administrator, whom RBAC lets do everything. */
+    kubeconfig: pki.administratorKubeconfig("admin", endpoint.url),
+    /** Kubeconfig for emergencies: of system:masters, who may do everything whatever RBAC says. */
+    superAdminKubeconfig: pki.administratorKubeconfig("super-admin", endpoint.url),
     apiEndpoint: endpoint.url,
     nodes: machines.all.map(({ machine, instance, publicIp }) => ({
       name: machine.name,

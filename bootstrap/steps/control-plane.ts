@@ -58,7 +58,7 @@ export const controlPlane = defineStep({
       kubeconfigFile("scheduler", "kubeconfig/kube-scheduler"),
       { path: `${runtimeDirectory}/control-plane/encryption-key`, mode: "0600", source: "encryption-key" },
     ],
-    admin: true,
+    admin: "super-admin", // there are no roles yet
     after: [etcd.at(controller)],
   }),
 });

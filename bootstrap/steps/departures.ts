@@ -1,8 +1,8 @@
 /** Removes unwanted nodes and etcd members while their machines still run, because Pulumi deletes machines last. */
 import { controllerLines, nodesLibrary, reaches } from "../parts";
 import { defineStep, onceForTheCluster } from "../step";
-import { controlPlane } from "./control-plane";
 import { etcd } from "./etcd";
+import { rbac } from "./rbac";
 
 export const departures = defineStep({
   name: "departures",
@@ -15,8 +15,8 @@ export const departures = defineStep({
       variables: { CONTROLLERS: controllerLines(spec), API: hasApi ? "yes" : "no" },
       facts: { INSTANCES: "instances" },
       files: [nodesLibrary()],
-      admin: hasApi,
-      after: [...spec.controllers.map(etcd.at), ...(hasApi ? [controlPlane.at(controller)] : [])],
+      ...(hasApi ? { admin: "admin" as const } : {}),
+      after: [...spec.controllers.map(etcd.at), ...(hasApi ? [rbac.at(controller)] : [])],
     };
   },
 });

@@ -22,7 +22,7 @@ export const dns = defineStep({
         REPLICAS: String(dnsReplicas(spec.workerCount)),
       }),
     ],
-    admin: true,
+    admin: "admin",
     // after all nodes, so that the scheduler can choose among them
     after: [rbac.at(controller), ...spec.nodes.map(podNetwork.at)],
   }),

@@ -28,7 +28,7 @@ export const nodes = defineStep({
         nodesLibrary(),
         ...(hasNetwork ? [fileFrom("manifests/network-policy.yaml", "/etc/kubernetes/network-policy.yaml")] : []),
       ],
-      admin: true,
+      admin: "admin",
       after: [
         rbac.at(controller),
         departures.at(controller),

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The API server's permissions on kubelets. From here on `kubectl get nodes` works, with an empty list until kubelets
-# register. Input: /etc/kubernetes/rbac.yaml.
+# The roles of administrators, API server and kubelets. From here on `kubectl get nodes` works, with an empty list until
+# kubelets register. Input: /etc/kubernetes/rbac.yaml, ADMINISTRATORS, a group.
 
 blame kube-apiserver.service
 as_admin
@@ -8,5 +8,7 @@ apply() { kubectl apply --server-side --force-conflicts --filename /etc/kubernet
 wait_for 30 "the bindings are applied" apply
 allowed() { kubectl auth can-i get nodes --subresource=proxy --as kube-apiserver-kubelet-client --as-group system:authenticated; }
 wait_for 30 "the API server is authorized to call kubelets" allowed
+administrate() { kubectl auth can-i '*' '*' --as administrator --as-group "$ADMINISTRATORS" --as-group system:authenticated; }
+wait_for 30 "administrators may do everything" administrate
 
-proof "the API server is authorized to call kubelets, and kubelets can renew their certificates"
+proof "administrators may do everything, the API server is authorized to call kubelets, and kubelets can renew their certificates"
