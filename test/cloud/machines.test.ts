@@ -8,7 +8,7 @@ import {
   ModifyInstanceAttributeCommand,
   type _InstanceType,
 } from "@aws-sdk/client-ec2";
-import { totalmem } from "node:os";
+import { cpus, totalmem } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cloudUp } from "../../cloud";
 import { apiEndpoint, ec2ApiPid } from "../../cloud/ec2-api";
@@ -70,6 +70,10 @@ describe("a machine", () => {
   it("has the size of its instance type, also if that is changed while it is stopped", async () => {
     const memory = async (): Promise<number> =>
       Number((await world.run(HOST, "awk '/^MemTotal:/ { print $2 }' /proc/meminfo")).stdout) / 2 ** 20;
+    const processors = async (): Promise<number> =>
+      Number((await world.run(HOST, "grep -c ^processor /proc/cpuinfo")).stdout);
+    const online = async (): Promise<string> =>
+      (await world.run(HOST, "cat /sys/devices/system/cpu/online")).stdout.trim();
     const limit = async (): Promise<number> => (await (await engineMachine()).inspect()).HostConfig.Memory! / 2 ** 30;
     const change = async (type: _InstanceType): Promise<void> => {
       await world.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
@@ -78,14 +82,17 @@ describe("a machine", () => {
       await world.ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
       await world.reachable(HOST);
     };
-    for (const [type, gib] of [
-      ["t3.large", 8],
-      ["t3.small", 2],
-      ["t3.medium", 4],
+    for (const [type, gib, vcpus] of [
+      ["t2.small", 2, 1],
+      ["t3.large", 8, 2],
+      ["t3.medium", 4, 2],
     ] as const) {
       await change(type);
       expect(await limit()).toBe(gib);
       expect(await memory()).toBe(Math.min(gib, Math.floor(totalmem() / 1024) / 2 ** 20));
+      const expected = Math.min(vcpus, cpus().length);
+      expect(await processors()).toBe(expected);
+      expect(await online()).toBe(expected === 1 ? "0" : `0-${expected - 1}`);
     }
   });
 

@@ -27,6 +27,26 @@ awk -v limit="$limit" '
   { printf "%-15s %8s%s\n", $1, $2, $3 == "" ? "" : " " $3 }' /proc/meminfo >/run/meminfo
 mount --bind /run/meminfo /proc/meminfo
 
+# The same for processors: as many of the host's as this machine may use at a time.
+for file in /proc/cpuinfo /sys/devices/system/cpu/online; do umount "$file" 2>/dev/null || true; done
+if [ -e /sys/fs/cgroup/cpu.max ]; then
+  read -r quota period </sys/fs/cgroup/cpu.max
+else
+  quota=$(cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us) period=$(cat /sys/fs/cgroup/cpu/cpu.cfs_period_us)
+fi
+case $quota in
+  max | -*) ;;
+  *)
+    cpus=$(((quota + period - 1) / period))
+    if [ "$cpus" -lt "$(grep -c '^processor' /proc/cpuinfo)" ]; then
+      awk -v cpus="$cpus" '/^processor/ && n++ == cpus { exit } { print }' /proc/cpuinfo >/run/cpuinfo
+      if [ "$cpus" -gt 1 ]; then echo "0-$((cpus - 1))"; else echo 0; fi >/run/cpus-online
+      mount --bind /run/cpuinfo /proc/cpuinfo
+      mount --bind /run/cpus-online /sys/devices/system/cpu/online
+    fi
+    ;;
+esac
+
 # No packet may reach a machine before its security groups are in force. The hypervisor loads them from outside.
 until nft list table inet security_groups >/dev/null 2>&1; do sleep 0.02; done
 
