@@ -15,7 +15,7 @@ import {
 } from "./container-engine";
 import { replaceFile } from "../lib/durable-file";
 import { withFileLock } from "../lib/file-lock";
-import { Settings } from "./hypervisor/settings";
+import { Service, Settings } from "./hypervisor/settings";
 import { ensureMachineImages } from "./images";
 import { hypervisorOf } from "./daemons";
 import { Cloud, CloudRef, cloudOf } from "./names";
@@ -30,6 +30,7 @@ export { apiEndpoint } from "./ec2-api";
 export { Machine } from "./machines";
 export { UserError } from "../lib/errors";
 export { Cloud, CloudRef, cloudOf } from "./names";
+export { Service } from "./hypervisor/settings";
 
 /** Which cloud, and how to start it. A setting that is left out keeps its previous value. */
 export type CloudOptions = CloudRef & {
@@ -39,6 +40,8 @@ export type CloudOptions = CloudRef & {
   readonly registryDir?: string;
   /** Whether machines also see `releasesDir` as /opt/releases, read-only. */
   readonly preload?: boolean;
+  /** Services beside the public internet that machines may reach, by the name of who asked for them. Others' are kept. */
+  readonly alsoReachable?: Readonly<Record<string, readonly Service[]>>;
   /**
    * Whether to remove somebody else's cloud of the same name whose state cannot be seen from here, and to forget machines
    * whose container engine is gone. Default: whether ABANDONED is "remove".
@@ -86,6 +89,7 @@ async function start(found: Cloud, options: CloudOptions, say: (line: string) =>
     releasesDir: options.releasesDir ?? before?.releasesDir,
     registryDir: options.registryDir ?? before?.registryDir,
     preload: options.preload ?? before?.preload ?? false,
+    alsoReachable: { ...before?.alsoReachable, ...options.alsoReachable },
   };
   const pid = await startHypervisor(cloud, settings);
   await waitFor(() => hasLooked(cloud, pid), 20_000); // until then, the API calls a machine that has died healthy

@@ -1,5 +1,6 @@
 /** The local cloud of a run. */
-import { cloudStatus, cloudUp, refuseCopyOf } from "../cloud";
+import { lookup } from "node:dns/promises";
+import { type Service, cloudStatus, cloudUp, refuseCopyOf } from "../cloud";
 import { cloudsDir } from "./places";
 import type { Stack } from "./stack";
 import { ensureReleasesFor } from "./toolchain";
@@ -22,7 +23,21 @@ export const refuseCopies = ({ isLocal }: Stack): void => {
 export async function startCloud(stack: Stack): Promise<void> {
   const { releasesDir, registryDir } = await ensureReleasesFor(stack);
   const preload = process.env["PRELOAD"] === "1";
-  await cloudUp({ ...cloudRef(), port: stack.port, releasesDir, registryDir, preload });
+  const alsoReachable = { [stack.name]: await mirrorsOf(stack) };
+  await cloudUp({ ...cloudRef(), port: stack.port, releasesDir, registryDir, preload, alsoReachable });
+}
+
+/** The mirrors of a stack's configuration, which machines may reach wherever they are. */
+async function mirrorsOf(stack: Stack): Promise<Service[]> {
+  const { mirror, registryMirror } = stack.config();
+  const urls = [mirror, registryMirror].flatMap((url) => (url === undefined ? [] : [new URL(url)]));
+  const services = await Promise.all(
+    urls.map(async ({ hostname, port, protocol }) => {
+      const found = await lookup(hostname, { all: true, family: 4 }).catch(() => []); // machines will say so
+      return found.map(({ address }) => ({ address, port: Number(port || (protocol === "https:" ? 443 : 80)) }));
+    }),
+  );
+  return services.flat();
 }
 
 /** Starts it only to destroy something in it, for which nothing has to be downloaded or built. */

@@ -4,6 +4,7 @@ import type { EngineClock } from "../container-engine/clock";
 import { Images } from "../images";
 import { Cloud } from "../names";
 import { Api } from "./desired";
+import type { Service } from "./settings";
 
 /** The hypervisor's settings and connections. */
 export interface Context {
@@ -19,6 +20,8 @@ export interface Context {
   readonly ownEngine: boolean;
   /** Whether `releasesDir` is also mounted on machines, at /opt/releases. */
   readonly preload: boolean;
+  /** Services that machines may reach although their addresses are the host's or private, by who asked for them. */
+  readonly alsoReachable?: Readonly<Record<string, readonly Service[]>>;
   /** Knows when the engine started: machines that ended before then went down with the engine or the host. */
   readonly engine: EngineClock;
 }

@@ -13,4 +13,12 @@ export interface Settings {
   readonly releasesDir: string | undefined;
   readonly registryDir: string | undefined;
   readonly preload: boolean;
+  /** Services that machines may reach although their addresses are the host's or private. Missing in earlier versions. */
+  readonly alsoReachable?: Readonly<Record<string, readonly Service[]>>;
+}
+
+/** A TCP service at an IPv4 address. */
+export interface Service {
+  readonly address: string;
+  readonly port: number;
 }

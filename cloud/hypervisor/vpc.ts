@@ -10,6 +10,7 @@ import { Vpc } from "./model";
 import { gatewayPort } from "./gateway";
 import { ignoreMissing } from "./instances";
 import { acceptForwarding } from "./forwarding";
+import type { Service } from "./settings";
 import { applyRoutes, removeRoutes } from "./routes";
 
 /** The engine's network for a VPC. */
@@ -36,14 +37,24 @@ const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10
  * can reach into a VPC. On the host, only the gateway's web server can be reached, and pinged, at the VPC's own gateway address;
  * the host's other services are closed to machines and pods, over IPv6 too. The host sends no ICMP redirects to machines.
  * Packets that leave a VPC get an address of the host.
+ *
+ * @param alsoReachable services that every VPC may reach all the same, such as a mirror on the host or beside it
  */
-export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | "cidr">[]): string {
+export function renderHostRuleset(
+  cloud: Cloud,
+  vpcs: readonly Pick<Vpc, "id" | "cidr">[],
+  alsoReachable: readonly Service[] = [],
+): string {
   const table = hostTable(cloud);
   const sorted = [...vpcs].sort((a, b) => a.id.localeCompare(b.id));
+  const exceptions = [
+    ...new Set(alsoReachable.map(({ address, port }) => `ip daddr ${address} tcp dport ${port} accept`)),
+  ];
   const forward = sorted.flatMap(({ id, cidr }) => {
     const out = `iifname "${bridgeOf(cloud, id)}" oifname != "${bridgeOf(cloud, id)}"`;
     return [
       `${out} ip saddr ${resolverOf(cidr)} th dport 53 accept`,
+      ...exceptions.map((exception) => `${out} ${exception}`),
       `${out} ip daddr { ${PRIVATE.join(", ")} } ct direction original drop`,
       `iifname != "${bridgeOf(cloud, id)}" oifname "${bridgeOf(cloud, id)}" ct direction original drop`,
     ];
@@ -54,6 +65,7 @@ export function renderHostRuleset(cloud: Cloud, vpcs: readonly Pick<Vpc, "id" | 
     return [
       `${gateway} tcp dport ${gatewayPort} accept`,
       `${gateway} icmp type echo-request accept`,
+      ...exceptions.map((exception) => `iifname "${bridgeOf(cloud, id)}" ${exception}`),
       `iifname "${bridgeOf(cloud, id)}" ct direction original ct state != related drop`,
     ];
   });
@@ -118,8 +130,8 @@ export class Vpcs {
   }
 
   private async applyHostRules(vpcs: readonly Vpc[]): Promise<void> {
-    const { cloud, ownEngine } = this.context;
-    const rules = renderHostRuleset(cloud, vpcs);
+    const { cloud, ownEngine, alsoReachable = {} } = this.context;
+    const rules = renderHostRuleset(cloud, vpcs, Object.values(alsoReachable).flat());
     if (rules === this.hostRules) return;
     await run("nft", ["-f", "-"], { input: rules });
     if (ownEngine) await acceptForwarding(cloud);

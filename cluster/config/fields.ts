@@ -129,6 +129,16 @@ const url = (text: string): string => {
   return text.replace(/\/+$/, "");
 };
 
+/** A server that machines download from. */
+const source = (text: string): string => {
+  if (/^(localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\])$/.test(new URL(url(text)).hostname))
+    throw new Problem(
+      "is an address at which a machine reaches only itself.",
+      "Write the one at which machines reach the server. On the local cloud, its own host is vpcCidr's first address, such as http://10.1.0.1:5000.",
+    );
+  return url(text);
+};
+
 const quantities = {
   cpu: { form: /^(\d+m|\d+(\.\d{1,3})?)$/, example: "100m or 0.5" },
   memory: { form: /^\d+(Ki|Mi|Gi|k|M|G)?$/, example: "256Mi or 1Gi" },
@@ -252,8 +262,8 @@ export const fields = {
   apiServerArgs: field(apiServerArgs),
   apiServerNames: field(apiServerNames),
   nodeLabels: field(nodeLabels),
-  mirror: optional(url),
-  registryMirror: optional(url),
+  mirror: optional(source),
+  registryMirror: optional(source),
   encryptionKey: optional(encryptionKey),
   certificateValidityHours: field(
     integer(

@@ -5,6 +5,7 @@ import { addressIn, gatewayOf, privateDomain, resolverOf } from "../../../cloud/
 import { parseResolvers } from "../../../cloud/hypervisor/dns";
 import { renderHostsFile } from "../../../cloud/hypervisor/hosts-file";
 import { renderRoutes, tableOf } from "../../../cloud/hypervisor/routes";
+import type { Service } from "../../../cloud/hypervisor/settings";
 import { hostTable, renderHostRuleset } from "../../../cloud/hypervisor/vpc";
 import { UserError } from "../../../lib/errors";
 import { LABEL, bridgeOf, cloudOf, nameOf } from "../../../cloud/names";
@@ -70,6 +71,32 @@ describe("the host's firewall rules", () => {
       `${from} ip daddr 10.1.0.1 icmp type echo-request accept`,
       `${from} ct direction original ct state != related drop`,
     ]);
+  });
+});
+
+describe("what machines may reach beside the public internet", () => {
+  const rules = (alsoReachable: Service[]): string =>
+    renderHostRuleset(cloud, [{ id: "vpc-0123456789abcdef0", cidr: "10.1.0.0/16" }], alsoReachable);
+  const chain = (name: string, text: string): string => new RegExp(`chain ${name} \\{([^}]*)\\}`).exec(text)?.[1] ?? "";
+
+  it("is a mirror on the host or in a private network, by address and port, before everything else is dropped", () => {
+    const text = rules([
+      { address: "10.1.0.1", port: 5000 },
+      { address: "192.168.7.7", port: 443 },
+      { address: "192.168.7.7", port: 443 },
+    ]);
+    for (const [name, last] of [
+      ["forward", "daddr { 10.0.0.0/8"],
+      ["input", "state != related drop"],
+    ] as const)
+      for (const exception of [
+        "ip daddr 10.1.0.1 tcp dport 5000 accept",
+        "ip daddr 192.168.7.7 tcp dport 443 accept",
+      ]) {
+        const [before = "", after = ""] = chain(name, text.replace(/\{ 10[^}]*\}/g, "{ 10.0.0.0/8")).split(last);
+        expect(before.split(exception), `${exception} in ${name}`).toHaveLength(2);
+        expect(after).not.toContain(exception);
+      }
   });
 });
 

@@ -277,6 +277,12 @@ describe("an invalid configuration", () => {
     ["names that are numbers", { apiServerNames: [1] }, /^apiServerNames: is not a list/],
     ["an egress that does not exist", { egress: "anywere" }, /^egress: .*did you mean.*anywhere/i],
     ["a label that is not valid", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
+    [
+      "a mirror on the machine itself",
+      { mirror: "http://localhost:8000" },
+      /^mirror: is an address at which a machine reaches only itself/,
+    ],
+    ["a registry on the machine itself", { registryMirror: "http://127.0.0.1:5000" }, /vpcCidr's first address/],
     ["a mirror that is not a URL", { mirror: "mirror.example.org" }, /^mirror: is not an http or https base URL/],
     ["a registry with another protocol", { registryMirror: "oci://example.org" }, /^registryMirror: /],
     ["an endpoint with a query", { awsEndpoint: "http://127.0.0.1:5001/?x=1" }, /^awsEndpoint: /],
