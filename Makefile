@@ -4,10 +4,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 cli := tsx tools/cli.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh down clean status snapshot restore env kubeconfig image check test drills labs lab by-hand
+.PHONY: help up preview refresh down clean status snapshot restore env kubeconfig image check test drills labs lab conformance by-hand
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STACK=local (default), local-ha, dev, ha, series;  STAGE=machines|etcd|control-plane|workers|network|dns"
 
 # Reinstalls when the lock file changes. npm sets this file's timestamp itself, hence the touch.
@@ -65,6 +65,9 @@ labs: node_modules/.package-lock.json ## run every experiment against the cluste
 
 lab: node_modules/.package-lock.json ## run one experiment (LAB=name), or list them
 	@$(cli) lab --stack $(STACK) $(if $(LAB),$(LAB))
+
+conformance: node_modules/.package-lock.json ## run upstream's conformance suite against the cluster of STACK (FOCUS=regexp for a part, PROCS=n at a time)
+	@$(cli) conformance --stack $(STACK) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(PROCS),--procs='$(PROCS)')
 
 by-hand: node_modules/.package-lock.json ## write the commands that build the cluster of STACK, for typing by hand
 	@$(cli) by-hand --stack $(STACK)

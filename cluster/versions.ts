@@ -30,7 +30,7 @@ export const versions = {
 /** One file of a release. */
 export interface Release {
   /** Name of the binary, or of the contents of the archive. */
-  readonly name: ReleaseName;
+  readonly name: ReleaseName | typeof testPrograms.name;
   readonly url: string;
   /** URL of the SHA-256 sums that the origin publishes: one sum alone, or lines of `<sum>  <file>`. */
   readonly checksum: string;
@@ -90,6 +90,19 @@ export function releases(
     { name: "crictl", url: cri, checksum: `${cri}.sha256` },
   ];
   return Object.fromEntries(files.map((file) => [file.name, file])) as Record<ReleaseName, Release>;
+}
+
+/** Upstream's end-to-end tests of a Kubernetes version, and the program that runs them. */
+export const testPrograms = {
+  name: "kubernetes-test",
+  /** Paths in the archive. */
+  files: { "e2e.test": "kubernetes/test/bin/e2e.test", ginkgo: "kubernetes/test/bin/ginkgo" },
+} as const;
+
+/** The release file with the end-to-end tests. @param kubernetesVersion with the leading v. */
+export function testRelease(kubernetesVersion: string, architecture: Architecture): Release {
+  const url = `https://dl.k8s.io/release/${kubernetesVersion}/${testPrograms.name}-linux-${architecture}.tar.gz`;
+  return { name: testPrograms.name, url, checksum: `${url}.sha256` };
 }
 
 /** Container images of the cluster itself, by upstream name. */

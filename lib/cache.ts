@@ -66,7 +66,14 @@ export async function cached(thing: Recipe, say: (line: string) => void = consol
     const [partial, scratch] = [`${directory}.new`, `${directory}.scratch`];
     for (const old of [directory, partial, scratch]) await rm(old, { recursive: true, force: true });
     for (const empty of [partial, scratch]) await mkdir(empty, { recursive: true });
-    await thing.build(partial, scratch).finally(() => rm(scratch, { recursive: true, force: true }));
+    try {
+      await thing.build(partial, scratch);
+    } catch (error) {
+      await rm(partial, { recursive: true, force: true });
+      throw error;
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
     await record(directory, await compare(partial, {}));
     await rename(partial, directory); // only now is it an entry
     return directory;

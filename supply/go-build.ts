@@ -1,6 +1,6 @@
 /** Builds commands from Go modules, which come from the module proxy. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Architecture } from "../cluster/instance-types";
 import { hostArchitecture } from "../lib/architecture";
 import { UserError } from "../lib/errors";
@@ -18,6 +18,8 @@ export interface GoBuild {
   readonly replaces?: readonly string[];
   /** A module that replaces its dependencies with local directories; this version of each is used instead. */
   readonly replacesOf?: { readonly module: string; readonly version: string };
+  /** Import paths of packages whose tests are built as well. The last element names the binary, <name>.test. */
+  readonly tests?: readonly string[];
   readonly tags?: readonly string[];
   readonly ldflags?: readonly string[];
   /** Link statically against C libraries. Otherwise cgo is disabled. */
@@ -44,7 +46,7 @@ export async function goBuild(
   const dir = join(scratch, "module");
   for (const directory of [out, dir]) await mkdir(directory, { recursive: true });
   await writeFile(join(dir, "go.mod"), "module tools\n\ngo 1.26.0\n");
-  const imports = build.packages.map((path) => `import _ "${path}"\n`).join("");
+  const imports = [...build.packages, ...(build.tests ?? [])].map((path) => `import _ "${path}"\n`).join("");
   await writeFile(join(dir, "tools.go"), `//go:build tools\n\npackage ${build.main ? "main" : "tools"}\n\n${imports}`);
   if (build.main) await writeFile(join(dir, "main.go"), build.main.source);
   const edits = [
@@ -73,6 +75,16 @@ async function compile(build: GoBuild, dir: string, out: string, architecture: A
   const base = ["build", "-trimpath", ...tags, "-ldflags", ldflags, "-o"];
   if (build.main) await go(dir, [...base, join(out, build.main.binary), "."], env);
   if (build.packages.length) await go(dir, [...base, `${out}/`, ...build.packages], env);
+  // tests can need modules that nothing else needs, hence -mod=mod
+  for (const path of build.tests ?? [])
+    await go(dir, ["test", "-c", "-mod=mod", ...base.slice(1), join(out, `${basename(path)}.test`), path], env);
+}
+
+/** The directory of a module's files, read-only. @param module as path@version. */
+export async function moduleDirectory(module: string): Promise<string> {
+  await ensureGo();
+  const { Dir } = JSON.parse(await go(".", ["mod", "download", "-json", module])) as { Dir: string };
+  return Dir;
 }
 
 /** Kubernetes requires its own libraries at v0.0.0 and replaces them with ./staging. The proxy has them as modules. */

@@ -4,6 +4,7 @@ import { UserError } from "../lib/errors";
 import {
   byHand,
   clean,
+  conformance,
   down,
   env,
   image,
@@ -24,11 +25,13 @@ import { exitOnBrokenPipe } from "../lib/broken-pipe";
 const usage = `usage: tsx tools/cli.ts COMMAND [--stack NAME]
 
   up|preview [--stage STAGE] [--values JSON] [-- PULUMI_ARGS...]
-  refresh | down | status | snapshot | restore FILE | env | kubeconfig [FILE] | image [NAME] | clean | labs | lab [NAME] | by-hand
+  refresh | down | status | snapshot | restore FILE | env | kubeconfig [FILE] | image [NAME] | clean | conformance | labs | lab [NAME] | by-hand
 
   --stack NAME   the stack of Pulumi.NAME.yaml (default: local)
   --stage STAGE  the stage to stop after, in this run only
   --values JSON  values on top of the stack's configuration, in this run only: '{"workerCount": 3}'
+  --focus REGEXP for conformance: the specs whose names match
+  --procs N      for conformance: how many specs run at the same time
   --file FILE    for image: an archive as \`docker save\` writes it`;
 
 interface Options {
@@ -36,6 +39,8 @@ interface Options {
   readonly overrides: Overrides;
   /** An archive of images. */
   readonly file: string | undefined;
+  readonly focus: string | undefined;
+  readonly procs: string | undefined;
   /** Arguments after the command. */
   readonly rest: readonly string[];
 }
@@ -52,6 +57,7 @@ const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = 
   kubeconfig: ({ stack, rest }) => kubeconfig(stack, rest[0]),
   image: ({ rest, file }) => image({ image: rest[0], file }),
   clean: () => clean(),
+  conformance: ({ stack, focus, procs }) => conformance(stack, { focus, procs }),
   labs: ({ stack }) => labs(stack),
   lab: ({ stack, rest }) => lab(stack, rest[0]),
   "by-hand": ({ stack }) => byHand(stack),
@@ -64,6 +70,8 @@ async function main(): Promise<void> {
       stage: { type: "string" },
       values: { type: "string" },
       file: { type: "string" },
+      focus: { type: "string" },
+      procs: { type: "string" },
     },
     allowPositionals: true,
   });
@@ -77,7 +85,10 @@ async function main(): Promise<void> {
   if ((values.values ?? values.stage) !== undefined && name !== "up" && name !== "preview")
     throw new UserError(`${name} does not take --stage or --values.`, "Only up and preview do.");
   if (values.file !== undefined && name !== "image") throw new UserError(`${name} does not take --file.`);
-  await command({ stack: values.stack, overrides, file: values.file, rest });
+  if ((values.focus ?? values.procs) !== undefined && name !== "conformance")
+    throw new UserError(`${name} does not take --focus or --procs.`);
+  const { stack, file, focus, procs } = values;
+  await command({ stack, overrides, file, focus, procs, rest });
 }
 
 exitOnBrokenPipe();

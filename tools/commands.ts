@@ -3,13 +3,15 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { execa } from "execa";
 import { cloudDown } from "../cloud";
-import { labImages } from "../labs/images";
+import { conformanceImagesOf, labImages } from "../labs/images";
 import { UserError } from "../lib/errors";
 import { quote } from "../lib/quote";
+import { run } from "../lib/run";
+import { ensureTestPrograms } from "../supply/releases";
 import { writeTranscript } from "./by-hand";
 import { destroyStack, openToDestroy } from "./down";
 import { apply, shield } from "./environment";
-import { etcdArguments } from "./etcd/repair";
+import { etcdArguments, forgetRestore, recordRestore } from "./etcd/repair";
 import { restoreSnapshot } from "./etcd/restore";
 import { takeSnapshot } from "./etcd/snapshot";
 import { addOrListImages, type ImageSource } from "./image";
@@ -43,6 +45,7 @@ async function update(name: string, overrides: Overrides, args: readonly string[
   await makeReady(pulumi);
   await recover(pulumi, { start: true });
   await pulumi.up([...(await etcdArguments(stack, await pulumi.state())), ...args]);
+  forgetRestore(stack);
   const outputs = await pulumi.outputs();
   writeStackFiles(stack.dir, outputs);
   await refreshKubeconfig(stack);
@@ -105,7 +108,9 @@ export async function restore(name: string, file = ""): Promise<void> {
     );
   await inTurn("restore", name, async () => {
     const stack = open(name);
-    await restoreSnapshot(stack, await controllersOf(stack), file);
+    const controllers = await controllersOf(stack);
+    recordRestore(stack);
+    await restoreSnapshot(stack, controllers, file);
   });
   console.log(`\nRestored. Next, to check everything and to set up what is missing: make up STACK=${name}`);
 }
@@ -164,6 +169,28 @@ export async function lab(name: string, which?: string): Promise<void> {
   await runLabs(["run", which, "--stack", name]);
 }
 
+interface SuiteOptions {
+  readonly focus: string | undefined;
+  readonly procs: string | undefined;
+}
+
+/** `make conformance`: runs upstream's conformance suite, or the part that a regular expression chooses. */
+export async function conformance(name: string, { focus, procs }: SuiteOptions): Promise<void> {
+  const stack = open(name);
+  const programs = await ensureTestPrograms(stack.config().kubernetesVersion);
+  if (stack.isLocal) {
+    const images = await run(join(programs, "e2e.test"), ["--list-images"]);
+    await ensureImagesFor(conformanceImagesOf(images.trim().split("\n")));
+  }
+  const options = { programs, ...(focus ? { focus } : {}), ...(procs ? { procs } : {}) };
+  await runLabs([
+    "conformance",
+    "--stack",
+    name,
+    ...Object.entries(options).map(([key, value]) => `--${key}=${value}`),
+  ]);
+}
+
 /** `make by-hand`: writes the whole bootstrap as a transcript to type. */
 export async function byHand(name: string): Promise<void> {
   const path = await writeTranscript(open(name));
@@ -196,6 +223,6 @@ async function ensureLabImages(name: string): Promise<void> {
 async function runLabs(args: readonly string[]): Promise<void> {
   process.on("SIGINT", () => undefined); // the labs get it too, restore what they changed, and then end
   const { exitCode } = await execa("tsx", [join(root, "labs/cli.ts"), ...args], { stdio: "inherit", reject: false });
-  if (exitCode === 1) throw new UserError("Not every experiment passed.", "The report says why.");
+  if (exitCode === 1) throw new UserError("Not everything passed.", "The report says why.");
   if (exitCode !== 0) throw new UserError(`The labs ended early, with exit code ${exitCode}.`);
 }

@@ -2,9 +2,11 @@
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { images, kubernetesBinaries, releases } from "../cluster/versions";
+import { labImages } from "../labs/images";
 import { hostArchitecture } from "../lib/architecture";
 import { cacheRoot } from "../lib/cache";
-import { ensureImages } from "../supply/images";
+import { ensureImages, ensureOffline } from "../supply/images";
+import { tutorialImages } from "../supply/images/recipes";
 import { ensurePulumi } from "../supply/pulumi";
 import { ensureReleases, mirrorPath } from "../supply/releases";
 import { labDir } from "./places";
@@ -41,6 +43,7 @@ export async function ensureReleasesFor(stack: Stack): Promise<{ releasesDir: st
   const wanted = Object.values(releases(stack.config(), hostArchitecture));
   const releasesDir = await ensureReleases(wanted, hostArchitecture);
   const registryDir = await ensureImagesFor(Object.values(images));
+  await ensureOffline([...tutorialImages, ...labImages]);
   return { releasesDir, registryDir };
 }
 

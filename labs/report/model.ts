@@ -1,4 +1,5 @@
 /** What the report shows, and the form of its JSON. */
+import type { ConformanceResult } from "../conformance/result";
 import type { LabResult } from "../framework/result";
 
 export interface ReportNode {
@@ -25,21 +26,26 @@ export interface Report {
   readonly versions: Readonly<Record<string, string>>;
   readonly nodes: readonly ReportNode[];
   readonly labs: readonly LabResult[];
+  readonly conformance?: ConformanceResult;
 }
 
+/** What a run has found out. */
+export type Outcome = Pick<Report, "labs" | "conformance">;
+
 /**
- * Results of a run, plus those of earlier runs for labs that it did not include, in the order of the series: `make lab`
- * updates one lab of the report. Results from another cluster are left out.
+ * Results of a run, plus those of earlier runs for what it did not include, with the labs in the order of the series:
+ * `make lab` updates one lab of the report. Results from another cluster are left out.
  */
 export function merged(
-  earlier: Pick<Report, "clusterId" | "labs"> | undefined,
+  earlier: (Outcome & Pick<Report, "clusterId">) | undefined,
   clusterId: string,
-  results: readonly LabResult[],
+  { labs, conformance }: Outcome,
   order: readonly string[],
-): LabResult[] {
-  const kept = earlier?.clusterId === clusterId ? earlier.labs : [];
-  const latest = new Map([...kept, ...results].map((result) => [result.name, result]));
-  return order.flatMap((name) => latest.get(name) ?? []);
+): Outcome {
+  const kept: Outcome = earlier?.clusterId === clusterId ? earlier : { labs: [] };
+  const latest = new Map([...kept.labs, ...labs].map((result) => [result.name, result]));
+  const suite = conformance ?? kept.conformance;
+  return { labs: order.flatMap((name) => latest.get(name) ?? []), ...(suite ? { conformance: suite } : {}) };
 }
 
 /** Number of labs by verdict. */

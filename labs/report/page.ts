@@ -5,6 +5,7 @@ import type { Claim } from "../framework/expectation";
 import type { LabResult } from "../framework/result";
 import { legend, timelineChart } from "./chart";
 import { Html, html } from "./html";
+import { conformanceSection } from "./conformance";
 import { duration, type Report, tally } from "./model";
 import { topology } from "./topology";
 
@@ -56,6 +57,7 @@ export function page(report: Report): string {
         <main>
           <h2>The cluster</h2>
           <figure class="card scroll">${topology(report)}</figure>
+          ${report.conformance && conformanceSection(report.conformance)}
           <h2 id="labs">Verdicts</h2>
           <div class="card scroll">
             <table>

@@ -4,9 +4,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../framework/cluster";
 import type { Stored } from "../framework/kinds";
-import type { LabResult } from "../framework/result";
 import { has, internalIp, isWorker } from "../framework/states";
-import { merged, type Report, type ReportNode } from "./model";
+import { merged, type Outcome, type Report, type ReportNode } from "./model";
 import { page } from "./page";
 
 /**
@@ -16,12 +15,12 @@ import { page } from "./page";
 export async function writeReport(
   dir: string,
   cluster: Cluster,
-  results: readonly LabResult[],
+  outcome: Outcome,
   order: readonly string[],
 ): Promise<string> {
   const json = join(dir, "labs.json");
   const earlier = existsSync(json) ? (JSON.parse(readFileSync(json, "utf8")) as Report) : undefined;
-  const report = await collect(cluster, (clusterId) => merged(earlier, clusterId, results, order));
+  const report = await collect(cluster, (clusterId) => merged(earlier, clusterId, outcome, order));
   await mkdir(dir, { recursive: true });
   await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   const file = join(dir, "index.html");
@@ -29,10 +28,11 @@ export async function writeReport(
   return file;
 }
 
-async function collect(cluster: Cluster, results: (clusterId: string) => LabResult[]): Promise<Report> {
+async function collect(cluster: Cluster, outcomeOn: (clusterId: string) => Outcome): Promise<Report> {
   const system = await cluster.api.find("Namespace", "kube-system").catch(() => undefined);
   const clusterId = system?.metadata.uid ?? "";
-  const labs = results(clusterId);
+  const outcome = outcomeOn(clusterId);
+  const { labs, conformance } = outcome;
   const nodes = await cluster.api.list("Node").catch(() => []);
   const version = (await cluster.api.request("GET", "/version").catch(() => undefined))?.json as
     { gitVersion?: string } | undefined;
@@ -42,8 +42,10 @@ async function collect(cluster: Cluster, results: (clusterId: string) => LabResu
     cluster: cluster.name,
     clusterId,
     apiEndpoint: cluster.api.server.origin,
-    startedAt: labs.map((lab) => lab.startedAt).sort()[0] ?? new Date().toISOString(),
-    seconds: Math.round(labs.reduce((sum, lab) => sum + lab.seconds, 0)),
+    startedAt:
+      [...labs, ...(conformance ? [conformance] : [])].map(({ startedAt }) => startedAt).sort()[0] ??
+      new Date().toISOString(),
+    seconds: Math.round(labs.reduce((sum, lab) => sum + lab.seconds, conformance?.seconds ?? 0)),
     versions: {
       ...(version?.gitVersion ? { Kubernetes: version.gitVersion } : {}),
       ...(etcd ? { etcd } : {}),
@@ -52,7 +54,7 @@ async function collect(cluster: Cluster, results: (clusterId: string) => LabResu
         : {}),
     },
     nodes: nodes.map(describe).sort(byRoleAndName),
-    labs,
+    ...outcome,
   };
 }
 

@@ -10,7 +10,7 @@ import { UserError } from "../../lib/errors";
 import { progress } from "../../lib/progress";
 import { reachable } from "../../lib/reachable";
 import { unpackArchive } from "./archive";
-import { parseReference, writeImage } from "./oci";
+import { layersOf, parseReference, writeImage } from "./oci";
 import { pullImage, registryUrl } from "./pull";
 import { imageRecipe, recipes } from "./recipes";
 
@@ -24,6 +24,19 @@ const registryDir = (): string => join(cacheRoot(), "registry");
 export async function ensureImages(names: readonly string[]): Promise<{ registryDir: string }> {
   for (const name of names) await publish(await ensureImage(name), registryDir());
   return { registryDir: registryDir() };
+}
+
+/**
+ * Ensures that the registry holds these images if the machines that ask for them could not get them elsewhere. An image
+ * that is there already stays as it is.
+ */
+export async function ensureOffline(names: readonly string[]): Promise<void> {
+  const present = new Set(await listImages());
+  for (const name of names) {
+    const reference = parseReference(name);
+    if (present.has(`${reference.repository}:${reference.tag}`)) continue;
+    if (!(await reachable(registryUrl(reference)))) await publish(await ensureImage(name), registryDir());
+  }
 }
 
 /**
@@ -73,6 +86,14 @@ async function staged<T>(task: (tree: string, scratch: string) => Promise<T>): P
   }
 }
 
+/** Everything that an image's content depends on, its base's included. */
+function keyOf(name: string): string {
+  const { repository, tag } = parseReference(name);
+  const recipe = imageRecipe(repository, tag);
+  const base = recipe?.base === undefined ? [] : [keyOf(recipe.base)];
+  return JSON.stringify([name, process.arch, recipe?.recipe, recipe?.config, ...base]);
+}
+
 /** The cache entry of one image: a registry tree that contains only this image. */
 function ensureImage(name: string): Promise<string> {
   const reference = parseReference(name);
@@ -80,7 +101,7 @@ function ensureImage(name: string): Promise<string> {
   return cached({
     name: `image-${reference.repository.replaceAll("/", "-")}`,
     version: reference.tag,
-    recipe: JSON.stringify([name, process.arch, recipe?.recipe, recipe?.config]),
+    recipe: keyOf(name),
     build: async (into, scratch) => {
       if (await reachable(registryUrl(reference))) {
         await progress(`pulling ${name}`, () => pullImage(reference, into));
@@ -92,11 +113,13 @@ function ensureImage(name: string): Promise<string> {
           `Use one of the images that can be built: ${Object.keys(recipes).join(", ")}.`,
         );
       }
+      const { base: below } = recipe;
+      const base = below === undefined ? [] : await layersOf(parseReference(below), await ensureImage(below));
       const root = join(scratch, "root");
       await mkdir(root, { mode: 0o755 }); // also the mode of the image's root directory
       await progress(`building the image ${name} (its registry cannot be reached)`, async () => {
         await recipe.build(root, scratch);
-        await writeImage(reference, root, recipe.config, into);
+        await writeImage(reference, root, recipe.config, into, base);
       });
     },
   });

@@ -4,10 +4,11 @@
  * @see https://github.com/opencontainers/image-spec and https://github.com/opencontainers/distribution-spec
  */
 import { createHash } from "node:crypto";
-import { mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hostArchitecture } from "../../lib/architecture";
 import { sha256Of } from "../../lib/cache";
+import { linkInto } from "../../lib/link";
 import { run } from "../../lib/run";
 
 /** The parts of an image's name, such as registry.k8s.io/coredns/coredns:v1.14.0. */
@@ -52,37 +53,58 @@ export const mediaType = {
 /** The directory of a repository in a registry tree. */
 export const repositoryDir = (root: string, reference: Reference): string => join(root, "v2", reference.repository);
 
+/** A layer as an image's manifest lists it, the digest of its uncompressed content, and the file with the blob. */
+export interface Layer extends Blob {
+  readonly mediaType: string;
+  readonly diffId: string;
+  readonly file: string;
+}
+
+/** The layers of an image in a registry tree, from the lowest up. */
+export async function layersOf(reference: Reference, root: string): Promise<Layer[]> {
+  const directory = repositoryDir(root, reference);
+  const blob = (digest: string): string => join(directory, "blobs", digest);
+  const read = async (file: string): Promise<unknown> => JSON.parse(await readFile(file, "utf8")) as unknown;
+  const { config, layers } = (await read(join(directory, "manifests", reference.tag))) as Manifest;
+  const { rootfs } = (await read(blob(config.digest))) as { rootfs: { diff_ids: string[] } };
+  return layers.map((layer, index) => ({ ...layer, diffId: rootfs.diff_ids[index] ?? "", file: blob(layer.digest) }));
+}
+
 /**
- * Writes an image for this machine's architecture, with one layer.
+ * Writes an image for this machine's architecture, with one layer of its own.
  * @param content directory that becomes the image's root directory; everything in the image is owned by root.
  * @param root the registry tree.
+ * @param base layers below that one.
  */
 export async function writeImage(
   reference: Reference,
   content: string,
   config: ImageConfig,
   root: string,
+  base: readonly Layer[] = [],
 ): Promise<void> {
-  const directory = repositoryDir(root, reference);
-  await mkdir(join(directory, "blobs"), { recursive: true });
+  const blobs = join(repositoryDir(root, reference), "blobs");
+  await mkdir(blobs, { recursive: true });
 
-  const layer = await writeLayer(content, join(directory, "blobs"));
+  for (const { file, digest } of base) await linkInto(file, join(blobs, digest));
+  const own = await writeLayer(content, blobs);
+  const layers = [...base, { ...own, mediaType: mediaType.layer, diffId: own.digest }];
   const image = {
     architecture: hostArchitecture,
     os: "linux",
     config,
-    rootfs: { type: "layers", diff_ids: [layer.digest] },
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
     history: [{ created_by: "kubernetes-from-scratch" }],
   };
-  const configBlob = await writeJson(image, join(directory, "blobs"));
-  await writeManifest(reference, configBlob, [{ mediaType: mediaType.layer, ...layer }], root);
+  const described = layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size }));
+  await writeManifest(reference, await writeJson(image, blobs), described, root);
 }
 
 /** Writes an image's manifest, by digest and by tag, when its blobs are there. */
 export async function writeManifest(
   reference: Reference,
   config: Blob,
-  layers: readonly (Blob & { readonly mediaType: string })[],
+  layers: Manifest["layers"],
   root: string,
 ): Promise<void> {
   const directory = join(repositoryDir(root, reference), "manifests");
@@ -95,6 +117,12 @@ export async function writeManifest(
   };
   await writeJson(manifest, directory);
   await writeFile(join(directory, reference.tag), JSON.stringify(manifest));
+}
+
+/** What an image consists of. */
+interface Manifest {
+  readonly config: Blob;
+  readonly layers: readonly (Blob & { readonly mediaType: string })[];
 }
 
 /** What a manifest says about a blob. */

@@ -8,7 +8,8 @@ import { basename, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../cluster/instance-types";
-import type { Release } from "../../cluster/versions";
+import { type Release, testPrograms, testRelease } from "../../cluster/versions";
+import { hostArchitecture } from "../../lib/architecture";
 import { cached, cacheRoot, sha256Of } from "../../lib/cache";
 import { UserError } from "../../lib/errors";
 import { linkInto } from "../../lib/link";
@@ -56,6 +57,26 @@ export async function ensureReleases(releases: readonly Release[], architecture:
         await linkInto(join(entry, path), join(directory, path));
   }
   return directory;
+}
+
+/**
+ * Ensures that the end-to-end tests of a Kubernetes version can run on this machine.
+ * @param version with the leading v.
+ * @returns the directory with e2e.test and ginkgo.
+ */
+export async function ensureTestPrograms(version: string): Promise<string> {
+  const release = testRelease(version, hostArchitecture);
+  const mirror = await ensureReleases([release], hostArchitecture);
+  return cached({
+    name: "kubernetes-test-programs",
+    version,
+    recipe: await readFile(join(mirror, mirrorPath(release.checksum)), "utf8"),
+    build: async (into) => {
+      const archive = join(mirror, mirrorPath(release.url));
+      for (const path of Object.values(testPrograms.files))
+        await run("tar", ["-xzf", archive, "-C", into, `--strip-components=${path.split("/").length - 1}`, path]);
+    },
+  });
 }
 
 /** The files of one component at one version. */

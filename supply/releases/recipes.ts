@@ -1,6 +1,6 @@
 /** How to build each release that cannot be downloaded: its Go modules, and the layout of upstream's files. */
 import type { Architecture } from "../../cluster/instance-types";
-import { kubernetesBinaries, type ReleaseName } from "../../cluster/versions";
+import { kubernetesBinaries, type Release, testPrograms } from "../../cluster/versions";
 import type { GoBuild } from "../go-build";
 
 /** One build, which produces one or more release files. */
@@ -10,7 +10,7 @@ export interface Component {
   /** Debian packages that the build needs. */
   readonly packages?: readonly string[];
   /** What each release file is: the binary of that name, or an archive with this path for each binary. */
-  readonly files: Readonly<Partial<Record<ReleaseName, "binary" | Readonly<Record<string, string>>>>>;
+  readonly files: Readonly<Partial<Record<Release["name"], "binary" | Readonly<Record<string, string>>>>>;
 }
 
 const etcdMain = `package main
@@ -28,7 +28,7 @@ const named = (names: readonly string[], prefix: string): Record<string, string>
   Object.fromEntries(names.map((name) => [name, `${prefix}${name}`]));
 
 /** The component that contains a release file. @param version as in the file's URL. */
-export function componentOf(name: ReleaseName, version: string, architecture: Architecture): Component {
+export function componentOf(name: Release["name"], version: string, architecture: Architecture): Component {
   switch (name) {
     case "kube-apiserver":
     case "kube-controller-manager":
@@ -37,6 +37,8 @@ export function componentOf(name: ReleaseName, version: string, architecture: Ar
     case "kube-proxy":
     case "kubectl":
       return kubernetes(version);
+    case testPrograms.name:
+      return kubernetesTest(version);
     case "etcd":
       return etcd(version, architecture);
     case "containerd":
@@ -51,33 +53,55 @@ export function componentOf(name: ReleaseName, version: string, architecture: Ar
 }
 
 function kubernetes(version: string): Component {
-  const [, minor = "", patch = ""] = version.slice(1).split(".");
-  const info = "k8s.io/component-base/version";
   return {
     name: "kubernetes",
-    build: {
-      requires: [`k8s.io/kubernetes@${version}`],
-      replacesOf: { module: "k8s.io/kubernetes", version: `v0.${minor}.${patch}` },
+    build: kubernetesBuild(version, {
       packages: kubernetesBinaries.map((binary) => `k8s.io/kubernetes/cmd/${binary}`),
-      ldflags: [
-        `-X ${info}.gitVersion=${version} -X ${info}.gitMajor=1 -X ${info}.gitMinor=${minor} -X ${info}.gitTreeState=clean`,
-        `-X k8s.io/client-go/pkg/version.gitVersion=${version}`,
-      ],
-    },
+    }),
     files: Object.fromEntries(kubernetesBinaries.map((binary) => [binary, "binary"])),
   };
 }
 
+function kubernetesTest(version: string): Component {
+  return {
+    name: testPrograms.name,
+    build: kubernetesBuild(version, {
+      packages: ["github.com/onsi/ginkgo/v2/ginkgo"],
+      tests: ["k8s.io/kubernetes/test/e2e"],
+    }),
+    files: { [testPrograms.name]: testPrograms.files },
+  };
+}
+
+/** Programs of Kubernetes' module, which are told their version. */
+function kubernetesBuild(version: string, programs: Pick<GoBuild, "packages" | "tests">): GoBuild {
+  const [, minor = "", patch = ""] = version.slice(1).split(".");
+  const info = "k8s.io/component-base/version";
+  return {
+    requires: [`k8s.io/kubernetes@${version}`],
+    replacesOf: { module: "k8s.io/kubernetes", version: `v0.${minor}.${patch}` },
+    ...programs,
+    ldflags: [
+      `-X ${info}.gitVersion=${version} -X ${info}.gitMajor=1 -X ${info}.gitMinor=${minor} -X ${info}.gitTreeState=clean`,
+      `-X k8s.io/client-go/pkg/version.gitVersion=${version}`,
+    ],
+  };
+}
+
 /** etcd's main package is in its root module, which the proxy does not serve. etcdmain.Main does the same. */
-function etcd(version: string, architecture: Architecture): Component {
+export function etcdBuild(version: string): GoBuild {
   const base = "go.etcd.io/etcd";
   return {
+    requires: ["server", "etcdctl", "etcdutl"].map((part) => `${base}/${part}/v3@${version}`),
+    packages: [`${base}/etcdctl/v3`, `${base}/etcdutl/v3`],
+    main: { binary: "etcd", source: etcdMain },
+  };
+}
+
+function etcd(version: string, architecture: Architecture): Component {
+  return {
     name: "etcd",
-    build: {
-      requires: ["server", "etcdctl", "etcdutl"].map((part) => `${base}/${part}/v3@${version}`),
-      packages: [`${base}/etcdctl/v3`, `${base}/etcdutl/v3`],
-      main: { binary: "etcd", source: etcdMain },
-    },
+    build: etcdBuild(version),
     files: { etcd: named(["etcd", "etcdctl", "etcdutl"], `etcd-${version}-linux-${architecture}/`) },
   };
 }

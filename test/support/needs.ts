@@ -28,6 +28,7 @@ export const places = {
   down: { port: 5029, network: "10.29" },
   network: { port: 5023, network: "10.18" },
   dns: { port: 5024, network: "10.19" },
+  conformance: { port: 5031, network: "10.31" },
   keys: { port: 5022, network: "10.17" },
   encryption: { port: 5021, network: "10.16" },
   data: { port: 5020, network: "10.15" },

@@ -113,15 +113,15 @@ describe("results of several runs", () => {
   const order = ["one", "two", "three"];
   it("show the latest of each lab, in the order of the series", () => {
     const again = [lab("two")];
-    expect(merged(report, "uid", again, order).map((l) => [l.name, l.verdict])).toEqual([
+    expect(merged(report, "uid", { labs: again }, order).labs.map((l) => [l.name, l.verdict])).toEqual([
       ["one", "passed"],
       ["two", "passed"],
       ["three", "skipped"],
     ]);
   });
   it("leave out those of another cluster", () => {
-    expect(merged(report, "other", [lab("two")], order).map((l) => l.name)).toEqual(["two"]);
-    expect(merged(undefined, "uid", [lab("two")], order)).toHaveLength(1);
+    expect(merged(report, "other", { labs: [lab("two")] }, order).labs.map((l) => l.name)).toEqual(["two"]);
+    expect(merged(undefined, "uid", { labs: [lab("two")] }, order).labs).toHaveLength(1);
   });
 });
 

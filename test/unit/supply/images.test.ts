@@ -11,9 +11,9 @@ import { images } from "../../../cluster/versions";
 import { labImages } from "../../../labs/images";
 import { hostArchitecture } from "../../../lib/architecture";
 import { unpackArchive } from "../../../supply/images/archive";
-import { parseReference, withTag, writeImage } from "../../../supply/images/oci";
+import { layersOf, parseReference, withTag, writeImage } from "../../../supply/images/oci";
 import { pullImage, registryUrl } from "../../../supply/images/pull";
-import { imageRecipe, recipes } from "../../../supply/images/recipes";
+import { imageRecipe, recipes, tutorialImages } from "../../../supply/images/recipes";
 
 const sha256 = (data: Buffer | string): string => `sha256:${createHash("sha256").update(data).digest("hex")}`;
 let root: string;
@@ -54,6 +54,16 @@ describe("a recipe", () => {
       const { repository, tag } = parseReference(name);
       expect(imageRecipe(repository, tag), name).toBeDefined();
     }
+  });
+
+  it("exists for the images of tutorials, and an alias is the same image", () => {
+    for (const name of tutorialImages) {
+      const { repository, tag } = parseReference(name);
+      expect(imageRecipe(repository, tag), name).toBeDefined();
+    }
+    const { base, config } = imageRecipe("library/busybox", "1.28")!;
+    expect(base).toBe("docker.io/library/busybox:1.37");
+    expect(config).toEqual(imageRecipe("library/busybox", "1.37")?.config);
   });
 
   it("is found by repository, or by repository and tag", () => {
@@ -143,6 +153,25 @@ async function write(tree: string): Promise<void> {
 }
 
 describe("a written image", () => {
+  it("has its base's layers below its own, in a tree that needs no other", async () => {
+    await write(join(root, "base"));
+    const base = await layersOf(parseReference("registry.k8s.io/pause:1"), join(root, "base"));
+    const content = join(root, "more");
+    mkdirSync(content);
+    writeFileSync(join(content, "page"), "more\n");
+    const derived = parseReference("example.test/derived:2");
+    await writeImage(derived, content, { Cmd: ["serve"] }, join(root, "tree"), base);
+    rmSync(join(root, "base"), { recursive: true });
+    const layers = await layersOf(derived, join(root, "tree"));
+    expect(layers).toHaveLength(2);
+    expect(layers[0]).toMatchObject({ digest: base[0]?.digest, diffId: base[0]?.diffId });
+    const files = layers.map(({ file }) => execFileSync("tar", ["-tf", file], { encoding: "utf8" }));
+    expect(files[0]).toContain("hello");
+    expect(files[1]).toContain("page");
+    for (const { file, digest, diffId } of layers)
+      expect([sha256(readFileSync(file)), diffId]).toEqual([digest, digest]);
+  });
+
   it("is stored at the paths of a registry, with each blob under its digest", async () => {
     await write(root);
     const directory = join(root, "v2/pause");

@@ -50,7 +50,10 @@ vi.mock("../../../cloud", () => ({
   refuseCopyOf: () => undefined,
 }));
 vi.mock("../../../supply/pulumi", () => ({ ensurePulumi: () => ({ binDir: "/bin", environment: {} }) }));
-vi.mock("../../../supply/images", () => ({ ensureImages: () => ({ registryDir: "/registry" }) }));
+vi.mock("../../../supply/images", () => ({
+  ensureImages: () => ({ registryDir: "/registry" }),
+  ensureOffline: () => undefined,
+}));
 vi.mock("../../../supply/releases", () => ({
   mirrorPath: (url: string) => url,
   ensureReleases: (releases: { url: string }[]) => {
