@@ -1,20 +1,10 @@
 /** The images of Kubernetes' end-to-end tests, from the same programs and Debian's packages instead of Alpine's. */
-import { appendFile, chmod, copyFile, mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { appendFile, chmod, copyFile, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { kubernetesVersions, versions } from "../../../cluster/versions";
-import { ensurePackages } from "../../../lib/packages";
-import { run } from "../../../lib/run";
 import { type GoBuild, goBuild, moduleDirectory } from "../../go-build";
-import {
-  addBusybox,
-  busyboxConfig,
-  busyboxRecipe,
-  extractPackages,
-  fetchSource,
-  installBusybox,
-  linkProgram,
-} from "./debian";
+import { addBusybox, busyboxConfig, busyboxRecipe, extractPackages, installBusybox, linkProgram } from "./debian";
+import { upstreamBusybox } from "./busybox";
 import { corednsBuild } from "./programs";
 import { type ImageRecipe, sameAs } from "./recipe";
 
@@ -59,12 +49,15 @@ const osRelease = 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie), in the 
 function newestAgnhost(): ImageRecipe {
   const build = program("agnhost");
   return {
-    recipe: JSON.stringify([build, tools, agnhostAccounts, coredns, "nc.openbsd", osRelease]) + busyboxRecipe,
+    recipe:
+      JSON.stringify([build, tools, agnhostAccounts, coredns, "nc.openbsd", osRelease]) +
+      upstreamBusybox.recipe +
+      busyboxRecipe,
     config: { Entrypoint: ["/agnhost"], Cmd: ["pause"], Env: debianPath },
     build: async (root, scratch) => {
       await extractPackages("trixie", tools, root);
       await linkProgram("nc.openbsd", join(root, "usr/bin/nc")); // an alternative, which a script would set up
-      await addBusybox("trixie", root, scratch);
+      await installBusybox(await upstreamBusybox.program(), root);
       await writeFile(join(root, "usr/lib/os-release"), osRelease);
       for (const [path, lines] of Object.entries(agnhostAccounts)) await appendFile(join(root, path), lines);
       await goBuild(build, root, join(scratch, "agnhost"));
@@ -90,41 +83,21 @@ const agnhostWith = (name: "kitten" | "nautilus") => (): ImageRecipe => ({
 export const kitten = agnhostWith("kitten");
 export const nautilus = agnhostWith("nautilus");
 
-/**
- * busybox as upstream makes it. Debian's shell, by a patch, does not pass on environment variables whose names are unusual,
- * which specs set.
- */
-export function busyboxForTests(): ImageRecipe {
-  const settings = { CONFIG_STATIC: "y", CONFIG_TC: "n" }; // tc needs headers of older kernels
-  return {
-    recipe: JSON.stringify(settings) + busyboxRecipe,
-    config: busyboxConfig,
-    build: async (root, scratch) => {
-      await ensurePackages(["bzip2", "gcc", "libc6-dev", "make"]);
-      const tree = join(scratch, "tree");
-      await mkdir(tree);
-      await run("tar", ["-xf", await fetchSource("trixie", "busybox", scratch), "-C", tree, "--strip-components=1"]);
-      await run("make", ["-C", tree, "defconfig"]);
-      const config = await readFile(join(tree, ".config"), "utf8");
-      const kept = config.split("\n").filter((line) => !Object.keys(settings).some((key) => line.includes(key)));
-      const wanted = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
-      await writeFile(join(tree, ".config"), [...kept, ...wanted, ""].join("\n"));
-      await run("sh", ["-c", `yes '' | make -C '${tree}' oldconfig`]);
-      await run("make", ["-C", tree, `-j${availableParallelism()}`]);
-      await installBusybox(join(tree, "busybox"), root);
-    },
-  };
-}
+export const busyboxForTests = (): ImageRecipe => ({
+  recipe: upstreamBusybox.recipe + busyboxRecipe,
+  config: busyboxConfig,
+  build: async (root) => installBusybox(await upstreamBusybox.program(), root),
+});
 
 /** Debian with glibc's resolver and dig. */
 export function glibcDnsTesting(): ImageRecipe {
   const packages = "base-files bash bind9-dnsutils libc-bin netbase".split(" ");
   return {
-    recipe: JSON.stringify([packages, coredns]) + busyboxRecipe,
+    recipe: JSON.stringify([packages, coredns]) + upstreamBusybox.recipe + busyboxRecipe,
     config: { Cmd: ["bash"], Env: debianPath },
     build: async (root, scratch) => {
       await extractPackages("trixie", packages, root);
-      await addBusybox("trixie", root, scratch);
+      await installBusybox(await upstreamBusybox.program(), root);
       await goBuild(coredns, root, join(scratch, "coredns"));
     },
   };
