@@ -1,5 +1,6 @@
 /** The machines on which etcd has run, as a deployment records them. Pure. */
 import { stageOf } from "../../bootstrap/steps";
+import { departures } from "../../bootstrap/steps/departures";
 import { stages } from "../../cluster/shape";
 import type { Deployment } from "../pulumi";
 
@@ -15,11 +16,14 @@ export interface EtcdMachine {
 export const etcdMachines = (deployment: Deployment): EtcdMachine[] =>
   machinesOf(deployment, (step) => step === "etcd");
 
-/** What has set up the cluster whose data etcd has: all steps from the API server on, which an empty cluster needs again. */
+/**
+ * What has set up the cluster whose data etcd has, and has to run again with other data: all steps from the API server on. The
+ * step departures is one of them, because it deletes Nodes of machines that no longer exist, for which new machines wait.
+ */
 export const stepsAfterEtcd = (deployment: Deployment): EtcdMachine[] =>
   machinesOf(deployment, (step) => {
     const stage = stageOf(step);
-    return stage !== undefined && stages.indexOf(stage) > stages.indexOf("etcd");
+    return step === departures.name || (stage !== undefined && stages.indexOf(stage) > stages.indexOf("etcd"));
   });
 
 /** The machines on which certain steps of the bootstrap have run. */

@@ -47,7 +47,7 @@ describe("the machines that have the cluster's data", () => {
   });
 
   it("are set up again from the API server on, if their data is given up", () => {
-    const after = ["control-plane", "rbac", "kubelet", "pod-network", "nodes", "dns"];
+    const after = ["control-plane", "rbac", "departures", "kubelet", "pod-network", "nodes", "dns"];
     const resources = [...after, "no-longer-a-step"].map((step) => command(step, "controller-0", "i-0"));
     const found = stepsAfterEtcd({ resources: [...(ha.resources ?? []), ...resources] });
     expect(found.map(({ urn }) => urn.split("::").pop())).toEqual(after.map((step) => `${step}@controller-0`));
