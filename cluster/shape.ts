@@ -54,7 +54,23 @@ export interface Machine {
 export interface Node extends Machine {
   readonly name: NodeName;
   readonly podCidr: string;
+  /** Labels and taints of the configuration, in addition to those that follow from its role. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
 }
+
+export const taintEffects = ["NoSchedule", "PreferNoSchedule", "NoExecute"] as const;
+
+/** What repels pods that do not tolerate it. */
+export interface Taint {
+  readonly key: string;
+  /** May be empty. */
+  readonly value: string;
+  readonly effect: (typeof taintEffects)[number];
+}
+
+/** A name in the configuration that stands for every worker. */
+export const allWorkers = "workers";
 
 /** A control-plane node. */
 export interface Controller extends Node {
@@ -73,6 +89,10 @@ export const nodePortRange = [30000, 32767] as const;
 /** Prefix length of a zone's subnet and of a node's slice of the pod network. */
 export const subnetPrefix = 24;
 export const nodePodPrefix = 24;
+/** The most pods of a node: its range without the network's address, the bridge's and the broadcast address. */
+export const maxPods = 2 ** (32 - nodePodPrefix) - 3;
+/** Issuer of service-account tokens. */
+export const serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local";
 /** Host part of the addresses in a subnet: the balancer, and the first controller and worker; the others count up. */
 export const hostParts = { balancer: 10, controller: 11, worker: 21 } as const;
 /** The largest number of workers whose host parts fit in a /24 (the last two addresses stay free). */

@@ -6,6 +6,7 @@ import { address, cidr, countSubnets, formatCidr, nthAddress, nthSubnet } from "
 import type { Config } from "./config";
 import { type Architecture, architecture } from "./instance-types";
 import {
+  allWorkers,
   type Controller,
   type ControllerName,
   hostParts,
@@ -14,6 +15,7 @@ import {
   type Node,
   nodePodPrefix,
   subnetPrefix,
+  type Taint,
 } from "./shape";
 
 /** Secret values of the configuration. They go directly to the component that needs them, not into the specification. */
@@ -68,16 +70,30 @@ function everyControllerAddress(vpcCidr: string): string[] {
 /** The configuration accepts only instance types whose architecture is known. */
 const architectureOf = (instanceType: string): Architecture => architecture(instanceType) as Architecture;
 
+/** Taints of several sources; of those with the same key and effect, the first. */
+const merged = (sources: readonly (readonly Taint[])[]): Taint[] =>
+  sources
+    .flat()
+    .filter(
+      ({ key, effect }, index, all) => all.findIndex((other) => other.key === key && other.effect === effect) === index,
+    );
+
 function machines(config: PlainConfig): Pick<ClusterSpec, "controllers" | "workers" | "balancer"> {
   const { zones } = config;
   const { at } = addresses(config.vpcCidr, zones);
   const pods = cidr(config.podCidr);
   const lastBlock = countSubnets(pods, nodePodPrefix) - 1;
   const podCidr = (block: number) => formatCidr(nthSubnet(pods, nodePodPrefix, block));
+  // a node's own labels win over those of all workers
+  const marks = (...names: readonly string[]) => ({
+    labels: Object.assign({}, ...names.toReversed().map((name) => config.nodeLabels[name])) as Record<string, string>,
+    taints: merged(names.map((name) => config.nodeTaints[name] ?? [])),
+  });
   const type = (instanceType: string) => ({ instanceType, architecture: architectureOf(instanceType) });
   return {
     controllers: Array.from({ length: config.controlPlaneCount }, (_, index) => ({
       name: `controller-${index}` as const,
+      ...marks(`controller-${index}`),
       role: "control-plane" as const,
       index,
       zone: index % zones,
@@ -87,6 +103,7 @@ function machines(config: PlainConfig): Pick<ClusterSpec, "controllers" | "worke
     })),
     workers: Array.from({ length: config.workerCount }, (_, index) => ({
       name: `worker-${index}` as const,
+      ...marks(`worker-${index}`, allWorkers),
       role: "worker" as const,
       index,
       zone: index % zones,

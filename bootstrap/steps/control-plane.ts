@@ -1,6 +1,7 @@
 /** kube-apiserver, kube-controller-manager and kube-scheduler. */
 import { enabledPlugins } from "../../cluster/admission";
-import type { Controller } from "../../cluster/shape";
+import { gatesOf } from "../../cluster/config/feature-gates";
+import { type Controller, serviceAccountIssuer } from "../../cluster/shape";
 import type { ClusterSpec } from "../../cluster/spec";
 import { asset, fileFrom, kubeconfigFile, pkiFile, pkiPair, publicFile, type StepFile, unitFile } from "../files";
 import { withFlags } from "../flags";
@@ -15,13 +16,29 @@ function apiServerUnit(spec: ClusterSpec, controller: Controller): StepFile {
     PRIVATE_IP: controller.privateIp,
     ETCD_SERVERS: spec.controllers.map(({ privateIp }) => `https://${privateIp}:2379`).join(","),
     SERVICE_CIDR: spec.serviceCidr,
+    SERVICE_ACCOUNT_ISSUER: serviceAccountIssuer,
     ADMISSION_PLUGINS: enabledPlugins(plugins),
     TLS_CIPHER_SUITES: tlsCipherSuites.join(","),
     // After a shutdown begins, requests are still served for this long, so that the load balancer can notice it first.
     SHUTDOWN_DELAY: spec.controllers.length > 1 ? "5s" : "0s",
   });
-  return { ...unit, content: withFlags(unit.content, flags) };
+  return withArguments("kube-apiserver", spec, unit, flags);
 }
+
+/** A component's unit with the flags and feature gates of the configuration. */
+function withArguments(
+  component: string,
+  { featureGates }: ClusterSpec,
+  unit: StepFile,
+  flags: Readonly<Record<string, string>>,
+): StepFile {
+  const gates = Object.entries(gatesOf(component, featureGates)).map(([gate, value]) => `${gate}=${value}`);
+  const all = gates.length > 0 ? { ...flags, "feature-gates": gates.join(",") } : flags;
+  return { ...unit, content: withFlags(unit.content, all) };
+}
+
+const configuration = (name: string, values: Readonly<Record<string, string>> = {}): StepFile =>
+  fileFrom(`configs/${name}.yaml`, `/etc/kubernetes/${name}.yaml`, values, "0600");
 
 export const controlPlane = defineStep({
   name: "control-plane",
@@ -34,15 +51,19 @@ export const controlPlane = defineStep({
     files: [
       publicFile(`${libraryDirectory}/encryption.sh`, asset("scripts/lib/encryption.sh")),
       apiServerUnit(spec, controller),
-      unitFile("kube-controller-manager.service", {
-        CLUSTER_NAME: spec.clusterName,
-        POD_CIDR: spec.podCidr,
-        SERVICE_CIDR: spec.serviceCidr,
-      }),
-      unitFile("kube-scheduler.service"),
-      ...["authentication-config", "admission-config", "audit-policy", "scheduler"].map((file) =>
-        fileFrom(`configs/${file}.yaml`, `/etc/kubernetes/${file}.yaml`, {}, "0600"),
+      withArguments(
+        "kube-controller-manager",
+        spec,
+        unitFile("kube-controller-manager.service", {
+          CLUSTER_NAME: spec.clusterName,
+          POD_CIDR: spec.podCidr,
+          SERVICE_CIDR: spec.serviceCidr,
+        }),
+        spec.controllerManagerArgs,
       ),
+      withArguments("kube-scheduler", spec, unitFile("kube-scheduler.service"), spec.schedulerArgs),
+      configuration("authentication-config", { JWT: JSON.stringify(spec.jwtAuthenticators) }),
+      ...["admission-config", "audit-policy", "scheduler"].map((file) => configuration(file)),
     ],
     secrets: [
       pkiFile("kubernetes-ca", "kubernetes-ca/cert"),

@@ -19,9 +19,10 @@ export const nodes = defineStep({
         NODES: spec.nodes
           .map(({ name, role, podCidr, instanceType }) => `${name} ${role} ${podCidr} ${instanceType}`)
           .join("\n"),
-        WORKER_LABELS: Object.entries(spec.nodeLabels)
-          .map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`)
-          .join(", "),
+        NODE_LABELS: spec.nodes.map(({ name, labels }) => `${name} ${JSON.stringify(labels).slice(1, -1)}`).join("\n"),
+        NODE_TAINTS: spec.nodes
+          .flatMap(({ name, taints }) => taints.map(({ key, value, effect }) => `${name} ${key}=${value}:${effect}`))
+          .join("\n"),
         NETWORK: hasNetwork ? "yes" : "no",
       },
       files: [

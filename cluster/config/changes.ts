@@ -97,7 +97,13 @@ export const changes: Readonly<Record<Key, Change>> = {
   systemReserved: { class: "in place" },
   apiServerArgs: { class: "rolled" },
   apiServerNames: { class: "rolled" },
+  jwtAuthenticators: { class: "rolled" },
+  controllerManagerArgs: { class: "rolled" },
+  schedulerArgs: { class: "rolled" },
+  kubeletConfig: { class: "in place", note: "the kubelets restart, and the pods do not" },
+  featureGates: { class: "rolled" },
   nodeLabels: { class: "in place" },
+  nodeTaints: { class: "in place", note: "`NoExecute` evicts pods" },
   mirror: { class: "in place" },
   registryMirror: { class: "in place" },
   encryptionKey: {

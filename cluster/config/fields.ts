@@ -8,8 +8,12 @@ import { etcdVersions, kubernetesVersions } from "../versions";
 import { address, parseCidr, size } from "../cidr";
 import { adminAccesses, apiEndpointKinds, egresses, kubeProxyModes, maxWorkers, stages } from "../shape";
 import { leafValidityHours } from "../validity";
-import { apiServerArgs } from "./api-server-args";
 import { didYouMean } from "./did-you-mean";
+import { featureGates } from "./feature-gates";
+import { apiServerArgs, flagsOf } from "./flags";
+import { jwtAuthenticators } from "./jwt-authenticators";
+import { kubeletConfig } from "./kubelet-config";
+import { isLabel, nodeLabels, nodeTaints } from "./node-marks";
 import { architecture, tooSmall } from "../instance-types";
 import { json, list, Problem } from "./problem";
 
@@ -96,9 +100,6 @@ function region(text: string): string {
   return text;
 }
 
-/** A DNS label: RFC 1123, section 2.1. */
-export const isLabel = (text: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text);
-
 function clusterName(text: string): string {
   if (!isLabel(text) || text.length > 32)
     throw new Problem(
@@ -156,25 +157,6 @@ function reservation(text: string): { cpu?: string; memory?: string } {
       throw new Problem(
         `reserves ${key} "${String(value)}", which is not a quantity.`,
         `Write ${key} like ${quantity.example}.`,
-      );
-    return [key, String(value)];
-  });
-  return Object.fromEntries(entries);
-}
-
-function nodeLabels(text: string): Record<string, string> {
-  const entries = Object.entries(json(text)).map(([key, value]): [string, string] => {
-    const [name = "", prefix] = key.split("/").reverse();
-    if (!/^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(name) || key.split("/").length > 2)
-      throw new Problem(`has "${key}", which is not a valid label key.`, "Write it like example.org/disk or tier.");
-    if (prefix !== undefined && !prefix.split(".").every(isLabel))
-      throw new Problem(`has "${key}", whose prefix is not a DNS name.`, "Write it like example.org/disk.");
-    if (prefix && /(^|\.)(kubernetes|k8s)\.io$/.test(prefix))
-      throw new Problem(`sets ${key}, a label that is reserved for Kubernetes.`, "Use your own prefix.");
-    if (!/^([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$/.test(String(value)))
-      throw new Problem(
-        `gives ${key} the value "${String(value)}", which is not a valid label value.`,
-        "Use at most 63 letters, digits, hyphens and dots.",
       );
     return [key, String(value)];
   });
@@ -261,7 +243,13 @@ export const fields = {
   systemReserved: field(reservation),
   apiServerArgs: field(apiServerArgs),
   apiServerNames: field(apiServerNames),
+  jwtAuthenticators: field(jwtAuthenticators),
+  controllerManagerArgs: field(flagsOf("kube-controller-manager")),
+  schedulerArgs: field(flagsOf("kube-scheduler")),
+  kubeletConfig: field(kubeletConfig),
+  featureGates: field(featureGates),
   nodeLabels: field(nodeLabels),
+  nodeTaints: field(nodeTaints),
   mirror: optional(source),
   registryMirror: optional(source),
   encryptionKey: optional(encryptionKey),

@@ -1,9 +1,20 @@
 /**
- * Flags of kube-apiserver that follow from the rest of the configuration or from the PKI. Any other value would break the
- * cluster or weaken its security, so apiServerArgs rejects them. https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
+ * Flags of the control plane's components that follow from the rest of the configuration or from the PKI. Any other value
+ * would break the cluster or weaken its security, so apiServerArgs, controllerManagerArgs and schedulerArgs reject them.
+ * https://kubernetes.io/docs/reference/command-line-tools-reference/
  */
-const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] = [
+
+/** Why the program sets these itself, as the end of a sentence. */
+type Reasons = readonly (readonly [reason: string, flags: readonly string[]])[];
+
+/** What all components have in common. */
+const common: Reasons = [
   ["its certificates come from the PKI.", ["tls-cert-file", "tls-private-key-file", "client-ca-file", "cert-dir"]],
+  ["a server that is given it prints something and exits.", ["help", "version"]],
+  ["featureGates sets them for every component; set that instead.", ["feature-gates"]],
+];
+
+const apiServer: Reasons = [
   [
     "the etcd members and certificates follow from controlPlaneCount and the PKI.",
     [
@@ -53,7 +64,7 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
     ["anonymous-auth", "authentication-config"],
   ],
   [
-    "users come from the authentication configuration, with which an API server that is also given OIDC flags does not start.",
+    "users come from the authentication configuration, with which an API server that is also given OIDC flags does not start; set jwtAuthenticators instead.",
     [
       "oidc-ca-file",
       "oidc-client-id",
@@ -84,7 +95,6 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
     ["service-account-lookup", "service-account-extend-token-expiration"],
   ],
   ["a debug socket asks nobody who they are.", ["debug-socket-path"]],
-  ["a server that is given it prints something and exits.", ["help", "version"]],
   [
     "Secrets are encrypted at rest with encryptionKey.",
     ["encryption-provider-config", "encryption-provider-config-automatic-reload"],
@@ -94,7 +104,67 @@ const reasons: readonly (readonly [reason: string, flags: readonly string[]])[] 
   ["the audit policy and its log are the record of the cluster.", ["audit-policy-file", "audit-log-path"]],
 ];
 
-/** Flag -> the reason why the program sets it, as the end of a sentence. */
-export const ownedFlags: Readonly<Record<string, string>> = Object.fromEntries(
-  reasons.flatMap(([reason, flags]) => flags.map((flag) => [flag, reason])),
-);
+/** What the controller manager and the scheduler have in common. */
+const clients: Reasons = [
+  [
+    "their users and rights are those of the PKI and of Kubernetes' own roles.",
+    [
+      ...[
+        "kubeconfig",
+        "master",
+        "authentication-kubeconfig",
+        "authorization-kubeconfig",
+        "authentication-skip-lookup",
+      ],
+      ...["authentication-tolerate-lookup-failure", "authorization-always-allow-paths"],
+      ...["requestheader-client-ca-file", "requestheader-allowed-names", "requestheader-extra-headers-prefix"],
+      ...["requestheader-group-headers", "requestheader-uid-headers", "requestheader-username-headers"],
+    ],
+  ],
+  ["health checks depend on this port and address, which nobody else can reach.", ["secure-port", "bind-address"]],
+  [
+    "with several control-plane nodes, exactly one of these leads.",
+    ["leader-elect", "leader-elect-resource-lock", "leader-elect-resource-name", "leader-elect-resource-namespace"],
+  ],
+];
+
+const controllerManager: Reasons = [
+  ["it follows from podCidr; set that instead.", ["cluster-cidr"]],
+  ["it follows from serviceCidr; set that instead.", ["service-cluster-ip-range"]],
+  ["it follows from clusterName; set that instead.", ["cluster-name"]],
+  [
+    "each node has its range of pods from the program, and there is no cloud controller.",
+    [
+      ...["allocate-node-cidrs", "cidr-allocator-type", "configure-cloud-routes", "cloud-provider", "cloud-config"],
+      ...[
+        "node-cidr-mask-size",
+        "node-cidr-mask-size-ipv4",
+        "node-cidr-mask-size-ipv6",
+        "external-cloud-volume-plugin",
+      ],
+    ],
+  ],
+  [
+    "certificates and tokens are signed with the keys of the PKI.",
+    [
+      ...["cluster-signing-cert-file", "cluster-signing-key-file", "root-ca-file", "service-account-private-key-file"],
+      ...["kube-apiserver-client", "kubelet-client", "kubelet-serving", "legacy-unknown"].flatMap((signer) => [
+        `cluster-signing-${signer}-cert-file`,
+        `cluster-signing-${signer}-key-file`,
+      ]),
+    ],
+  ],
+  ["each controller has a service account of its own.", ["use-service-account-credentials"]],
+];
+
+const scheduler: Reasons = [["it is the file of its configuration.", ["config", "write-config-to"]]];
+
+const byFlag = (...reasons: readonly Reasons[]): Readonly<Record<string, string | undefined>> =>
+  Object.fromEntries(reasons.flat().flatMap(([reason, flags]) => flags.map((flag) => [flag, reason])));
+
+/** By component: flag -> the reason why the program sets it, as the end of a sentence. */
+export const ownedFlags = {
+  "kube-apiserver": byFlag(common, apiServer),
+  "kube-controller-manager": byFlag(common, clients, controllerManager),
+  "kube-scheduler": byFlag(common, clients, scheduler),
+};

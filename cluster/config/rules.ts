@@ -1,6 +1,7 @@
 /** Rules between configuration keys. A rule is checked only if each key that it reads is valid on its own. */
 import { address, cidr, contains, countSubnets, formatCidr, nthAddress, nthSubnet, overlap, size } from "../cidr";
-import { maxControllers, nodePodPrefix, subnetPrefix } from "../shape";
+import { allWorkers, maxControllers, nodePodPrefix, subnetPrefix, type Taint } from "../shape";
+import { didYouMean } from "./did-you-mean";
 import type { Fields } from "./fields";
 import { capacity } from "../instance-types";
 
@@ -69,7 +70,46 @@ const reservations = (["controlPlaneInstanceType", "workerInstanceType"] as cons
   }),
 );
 
+/** The nodes' names, and the one for all workers. */
+const nodeNames = ({ controlPlaneCount, workerCount }: Pick<Fields, "controlPlaneCount" | "workerCount">): string[] => [
+  allWorkers,
+  ...Array.from({ length: controlPlaneCount }, (_, index) => `controller-${index}`),
+  ...Array.from({ length: workerCount }, (_, index) => `worker-${index}`),
+];
+
+const marks = (["nodeLabels", "nodeTaints"] as const).map((key) =>
+  rule(["controlPlaneCount", "workerCount", key], (config) => {
+    const names = nodeNames(config);
+    return Object.keys(config[key]).flatMap((name) =>
+      finding(
+        !names.includes(name),
+        key,
+        `names the node "${name}", which the cluster does not have.`,
+        `The nodes are ${names.slice(1).join(", ")}, and "${allWorkers}" are all workers.${didYouMean(name, names)}`,
+      ),
+    );
+  }),
+);
+
+/** Whether a node with these taints repels pods that tolerate nothing. */
+export const repels = (taints: readonly Taint[]): boolean => taints.some(({ effect }) => effect !== "PreferNoSchedule");
+
 const rules: readonly Rule[] = [
+  ...marks,
+  rule(["controlPlaneCount", "workerCount", "nodeTaints"], (config) => {
+    const { nodeTaints } = config;
+    const taints = (name: string) => [
+      ...(nodeTaints[name] ?? []),
+      ...(name.startsWith("worker") ? (nodeTaints[allWorkers] ?? []) : []),
+    ];
+    const all = nodeNames(config).slice(1);
+    return finding(
+      all.every((name) => repels(taints(name))),
+      "nodeTaints",
+      "repels pods from every node, so that CoreDNS could not run.",
+      "Leave one node without NoSchedule and NoExecute.",
+    );
+  }),
   rule(["vpcCidr", "zones"], ({ vpcCidr, zones }) => {
     const blocks = countSubnets(cidr(vpcCidr), subnetPrefix);
     return finding(

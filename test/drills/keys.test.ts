@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   DescribeSecurityGroupRulesCommand,
   DescribeVolumesCommand,
@@ -13,6 +14,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changes } from "../../cluster/config/changes";
 import { images } from "../../cluster/versions";
+import { Issuer } from "../support/issuer";
 import { newKey } from "../support/world";
 import { etcdctl, healthy } from "../support/etcd";
 import { clusterFor, type Needs } from "../support/needs";
@@ -54,6 +56,10 @@ const kubelet = (field: string) => async (): Promise<string> => {
   };
   return kubeletconfig[field]?.["cpu"] ?? "nothing";
 };
+/** Whether a program on controller-0 runs with a flag. */
+const flag = (program: string, name: string) =>
+  on("controller-0", `tr '\\0' '\\n' </proc/$(pidof ${program})/cmdline | grep -e --${name}= || echo default`);
+const issuer = new Issuer(`${network}.1.21`);
 const ec2 = (): EC2Client =>
   new EC2Client({
     region: "ap-southeast-1",
@@ -147,7 +153,7 @@ const keys = {
   systemReserved: { value: { cpu: "50m" }, see: kubelet("systemReserved"), becomes: "50m" },
   apiServerArgs: {
     value: { "event-ttl": "2h" },
-    see: on("controller-0", "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline | grep event-ttl || echo default"),
+    see: flag("kube-apiserver", "event-ttl"),
     becomes: "--event-ttl=2h",
   },
   apiServerNames: {
@@ -155,10 +161,69 @@ const keys = {
     see: certificate("-ext subjectAltName | grep -oE 'k8s.example.org|192.0.2.1' | sort | paste -s -d ,"),
     becomes: "192.0.2.1,k8s.example.org",
   },
+  jwtAuthenticators: {
+    value: [
+      {
+        issuer: { url: issuer.url, audiences: ["lab"], certificateAuthority: issuer.certificate },
+        claimMappings: { username: { claim: "sub", prefix: "oidc:" }, groups: { claim: "groups", prefix: "oidc:" } },
+      },
+    ],
+    see: async () => {
+      const token = issuer.token({ sub: "ada", groups: ["engineers"], aud: "lab" });
+      const server = await cluster.kubectl`config view -o jsonpath={.clusters[0].cluster.server}`;
+      const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
+      const curl = `curl -sk --retry 30 --retry-delay 1 -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' --data '${JSON.stringify(review)}' ${server}/apis/authentication.k8s.io/v1/selfsubjectreviews`;
+      // the API server fetches the issuer's keys in the background, once it runs
+      for (let tries = 0; ; tries++) {
+        const answer = JSON.parse(await cluster.shell(curl)) as {
+          reason?: string;
+          status?: { userInfo?: { username: string; groups: string[] } };
+        };
+        const { username, groups = [] } = answer.status?.userInfo ?? {};
+        if (username !== undefined) return `${username} in ${groups.join()}`;
+        if (tries === 10) return String(answer.reason);
+        await sleep(1000);
+      }
+    },
+    becomes: /^oidc:ada in oidc:engineers/,
+  },
+  controllerManagerArgs: {
+    value: { "concurrent-gc-syncs": 10 },
+    see: flag("kube-controller-manager", "concurrent-gc-syncs"),
+    becomes: "--concurrent-gc-syncs=10",
+  },
+  schedulerArgs: {
+    value: { "leader-elect-lease-duration": "20s" },
+    see: flag("kube-scheduler", "leader-elect-lease-duration"),
+    becomes: "--leader-elect-lease-duration=20s",
+  },
+  kubeletConfig: {
+    value: { maxPods: 50, cpuManagerPolicy: "static" },
+    see: async () =>
+      `${await cluster.kubectl`get node worker-0 -o jsonpath={.status.allocatable.pods}`} ${await on("worker-0", 'sudo grep -o \'"policyName":"[a-z]*\' /var/lib/kubelet/cpu_manager_state')()}`,
+    becomes: '50 "policyName":"static',
+  },
+  featureGates: {
+    value: { ContextualLogging: false },
+    see: async () => {
+      const own = await cluster.kubectl`get --raw /api/v1/nodes/worker-0/proxy/metrics`;
+      const proxy = await on("worker-0", "curl -s http://127.0.0.1:10249/metrics")();
+      const server = await cluster.kubectl`get --raw /metrics`;
+      return [own, proxy, server]
+        .map((metrics) => /^kubernetes_feature_enabled\{name="ContextualLogging".*\} (\d)$/m.exec(metrics)?.[1])
+        .join("");
+    },
+    becomes: "000",
+  },
   nodeLabels: {
-    value: { tier: "lab" },
-    see: () => cluster.kubectl`get node worker-0 -o jsonpath={.metadata.labels.tier}`,
-    becomes: "lab",
+    value: { tier: "lab", "worker-0": { disk: "ssd" } },
+    see: () => cluster.kubectl`get node worker-0 -o jsonpath={.metadata.labels.tier}${" "}{.metadata.labels.disk}`,
+    becomes: "lab ssd",
+  },
+  nodeTaints: {
+    value: { "worker-0": ["dedicated=lab:NoSchedule"] },
+    see: () => cluster.kubectl`get node worker-0 -o jsonpath={.spec.taints}`,
+    becomes: '[{"effect":"NoSchedule","key":"dedicated","value":"lab"}]',
   },
   mirror: { elsewhere: "below" },
   registryMirror: { elsewhere: "below" },
@@ -220,6 +285,7 @@ const kept = {
 
 let before: { data: string; seen: Record<string, string> };
 beforeAll(async () => {
+  await issuer.serve(cluster, "worker-0");
   await cluster.kubectl`create configmap kept -n default --from-literal=a=b`;
   await cluster.kubectl`create secret generic kept -n default --from-literal=c=d`;
   await cluster.apply(JSON.stringify(kept));
@@ -300,6 +366,35 @@ describe("in place, and rolled", () => {
   });
 
   it("the only API server serves again with its former flags", () => rejectFlag(1));
+
+  it.each([
+    {
+      key: "jwtAuthenticators",
+      value: [
+        { issuer: { url: issuer.url, audiences: ["lab"] }, claimMappings: { username: { expression: "claims." } } },
+      ],
+      says: /error: the API server on controller-0 does not come up with jwt: .*jwtAuthenticators/,
+    },
+    {
+      key: "controllerManagerArgs",
+      value: { controllers: "no-such-controller" },
+      says: /error: kube-controller-manager on controller-0 does not come up with --controllers=no-such-controller\..*controllerManagerArgs/,
+    },
+    {
+      key: "kubeletConfig",
+      value: { evictionHard: { "memory.available": "much" } },
+      says: /error: kubelet on (controller|worker)-0 does not come up with .*much.*kubeletConfig/,
+    },
+  ])("$key with which a component does not start is taken back", async ({ key, value, says }) => {
+    cluster.configure({ [key]: value });
+    const { exitCode, all } = await cluster.tryMake`up`;
+    expect(exitCode).not.toBe(0);
+    expect(all).toMatch(says);
+    cluster.configure({ [key]: undefined });
+    expect(await cluster.make`status`).toMatch(/^nodes +2 of 2 Ready/m);
+    expect(await cluster.make`up`).toMatch(/Resources:\s+\d+ unchanged/);
+    expect(await data()).toBe(before.data);
+  });
 
   it("volumes grow, and cannot shrink", async () => {
     cluster.configure({ rootVolumeGiB: 30 });

@@ -66,22 +66,88 @@ converge() {
   begin "$1"
 }
 
-# prove UNIT: keeps the unit as it is now, because its service is well with it.
+# A unit and the configuration files of its service, as they were when the service was last well with them, are kept as
+# proven. All files are absolute paths below ROOT, and each has a name of its own.
+
+# unit_path UNIT: where it is.
+unit_path() { echo "/etc/systemd/system/$1"; }
+
+# proven_copy UNIT FILE: where the proven version of one of its files is. That of the unit itself is beside the others.
+proven_copy() { if [ "$2" = "$(unit_path "$1")" ]; then echo "$RECORDS/$1.proven"; else echo "$RECORDS/$1.files/${2##*/}"; fi; }
+
+# prove UNIT FILE...: keeps them as they are now, because the service is well with them.
 prove() {
-  cmp --silent "$ROOT/etc/systemd/system/$1" "$RECORDS/$1.proven" || put "$RECORDS/$1.proven" 0644 root:root <"$ROOT/etc/systemd/system/$1"
+  local unit=$1 file copy mode
+  shift
+  for file in "$(unit_path "$unit")" "$@"; do
+    copy=$(proven_copy "$unit" "$file")
+    mode=$(stat --format %a "$ROOT$file")
+    cmp --silent "$ROOT$file" "$copy" || put "$copy" "$mode" root:root <"$ROOT$file"
+  done
 }
 
-# is_new UNIT: its service has been well with another version of the unit, but never with this one.
-is_new() { [ -e "$RECORDS/$1.proven" ] && ! cmp --silent "$ROOT/etc/systemd/system/$1" "$RECORDS/$1.proven"; }
+# is_new UNIT FILE...: the service has been well with other versions of these, but never with the present ones.
+is_new() {
+  local unit=$1 file copy
+  [ -e "$RECORDS/$unit.proven" ] || return 1
+  shift
+  for file in "$(unit_path "$unit")" "$@"; do
+    copy=$(proven_copy "$unit" "$file")
+    [ ! -e "$copy" ] || cmp --silent "$ROOT$file" "$copy" || return 0
+  done
+  return 1
+}
 
-# put_back UNIT: the version with which its service was well is on the disk again.
-put_back() { put "$ROOT/etc/systemd/system/$1" 0644 root:root <"$RECORDS/$1.proven"; }
+# put_back UNIT FILE...: the versions with which its service was well are on the disk again.
+put_back() {
+  local unit=$1 file copy
+  shift
+  for file in "$(unit_path "$unit")" "$@"; do
+    copy=$(proven_copy "$unit" "$file")
+    [ ! -e "$copy" ] || put "$ROOT$file" "$(stat --format %a "$ROOT$file")" root:root <"$copy"
+  done
+}
 
-# new_lines UNIT: the lines that its proven version does not have, in one line.
+# new_lines UNIT FILE...: the lines that their proven versions do not have, in one line.
 new_lines() {
-  local plain='s/^ *//; s/ \\$//'
-  grep --line-regexp --fixed-strings --invert-match --file <(sed "$plain" "$RECORDS/$1.proven") <(sed "$plain" "$ROOT/etc/systemd/system/$1") \
-    | paste --serial --delimiters ' '
+  local unit=$1 file copy plain='s/^ *//; s/ \\$//'
+  shift
+  for file in "$(unit_path "$unit")" "$@"; do
+    copy=$(proven_copy "$unit" "$file")
+    [ ! -e "$copy" ] || grep --line-regexp --fixed-strings --invert-match --file <(sed "$plain" "$copy") <(sed "$plain" "$ROOT$file") || :
+  done | paste --serial --delimiters ' '
+}
+
+# run_proven FILES SETTINGS COMMAND...: the service runs with the proven versions again, and the command finds it well. FILES is
+# the name of an array, a unit and all files that it reads; SETTINGS is that of its configuration files.
+run_proven() {
+  local -n service=$1 settings=$2
+  shift 2
+  put_back "${service[0]}" "${settings[@]}"
+  verdict "${service[@]}"
+  begin "${service[0]}"
+  blame
+  wait_for 120 "${service[0]%.service} is well with its former configuration" "$@"
+}
+
+# prove_or_take_back SECONDS KEYS FILES SETTINGS COMMAND...: the service that has begun becomes well within that time, or the
+# step fails. If only its configuration is new, it gets the proven one back before. KEYS are those of the cluster's
+# configuration that can be at fault.
+prove_or_take_back() {
+  local seconds=$1 keys=$2 lines errors unit
+  local -n its_files=$3 its_settings=$4
+  local names=("$3" "$4")
+  shift 4
+  unit=${its_files[0]}
+  if is_new "$unit" "${its_settings[@]}" && ! proves_well "$seconds" "$unit" "$@"; then
+    lines=$(new_lines "$unit" "${its_settings[@]}")
+    errors=$(last_errors "$unit")
+    run_proven "${names[@]}" "$@"
+    printf '%s\n' "the last errors of ${unit%.service}:" "$errors"
+    fail "${unit%.service} on $NODE_NAME does not come up with ${lines:-its new configuration}. It runs with its former one again. Correct $keys and run this again"
+  fi
+  wait_for "$seconds" "${unit%.service} is well" "$@"
+  prove "$unit" "${its_settings[@]}"
 }
 
 # last_errors UNIT: the last lines in which its service says why it ended.

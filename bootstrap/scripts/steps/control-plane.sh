@@ -17,6 +17,9 @@ readonly MANAGER=(kube-controller-manager.service /usr/local/bin/kube-controller
   "$PKI"/{client-ca,kubernetes-ca,front-proxy-ca,cluster-signing,cluster-signing-key,service-account-key}.pem)
 readonly SCHEDULER=(kube-scheduler.service /usr/local/bin/kube-scheduler /etc/kubernetes/{scheduler.conf,scheduler.yaml}
   "$PKI"/{client-ca,front-proxy-ca}.pem)
+readonly API_SETTINGS=(/etc/kubernetes/{authentication-config,admission-config,audit-policy}.yaml)
+# shellcheck disable=SC2034 # run_proven gets it by name
+readonly MANAGER_SETTINGS=() SCHEDULER_SETTINGS=(/etc/kubernetes/scheduler.yaml)
 blame kube-apiserver.service
 
 # others_ready SECONDS
@@ -29,9 +32,10 @@ others_ready() {
 # one that waits for this machine to change the encryption key does not serve, and will not before that
 ready_or_waiting() { api_ready "$2" || waits_for_key "$1"; }
 
-# --- An API server that does not come up with a new unit gets the former one back, and the machines that wait for their
+# --- An API server that does not come up with a new configuration gets the former one back, and the machines that wait for their
 # turn meanwhile do not try. They learn of it from a key in etcd that is newer than their wait.
 readonly REJECTED=kubernetes-from-scratch/rejected
+readonly KEYS="apiServerArgs, jwtAuthenticators or featureGates"
 # revision FIELD: of that key (ModRevision) or of etcd as a whole (Revision); 0 if the key does not exist
 revision() {
   etcdctl --endpoints "$(etcd_endpoints)" --command-timeout 4s get "$REJECTED" --write-out fields \
@@ -39,18 +43,14 @@ revision() {
 }
 reject() {
   local lines errors
-  lines=$(new_lines "${API[0]}")
+  lines=$(new_lines "${API[0]}" "${API_SETTINGS[@]}")
   errors=$(last_errors "${API[0]}")
   [ -z "$(other_controllers)" ] || etcdctl --endpoints "$(etcd_endpoints)" --command-timeout 10s put "$REJECTED" "$NODE_NAME" >/dev/null \
     || say "the other machines cannot be told, because etcd does not respond"
-  put_back "${API[0]}"
-  verdict "${API[@]}"
-  begin "${API[0]}"
-  blame
-  wait_for 120 "the API server is ready with its former unit" api_ready 127.0.0.1
+  run_proven API API_SETTINGS api_ready 127.0.0.1
   give_turn
   printf '%s\n' "the API server's last errors:" "$errors"
-  fail "the API server on $NODE_NAME does not come up with ${lines:-its new unit}. It serves with its former flags again. Correct apiServerArgs and run this again"
+  fail "the API server on $NODE_NAME does not come up with ${lines:-its new configuration}. It serves with its former configuration again. Correct $KEYS and run this again"
 }
 
 KEY=$(named_key "$(cat "$RUNTIME/$STEP/encryption-key")")
@@ -59,19 +59,19 @@ admit_key # a change of the keys is loaded without a restart
 verdict "${API[@]}"
 if [ "$VERDICT" = restart ]; then
   started=0
-  [ -z "$(other_controllers)" ] || ! is_new "${API[0]}" || started=$(revision Revision) || started=0
+  [ -z "$(other_controllers)" ] || ! is_new "${API[0]}" "${API_SETTINGS[@]}" || started=$(revision Revision) || started=0
   if proves_well 30 "${API[0]}" api_ready 127.0.0.1; then in_turn "${API[0]}" others_ready; else out_of_turn "${API[0]}"; fi
   if [ "$started" != 0 ] && rejected=$(revision ModRevision) && ((rejected > started)); then
-    put_back "${API[0]}"
+    put_back "${API[0]}" "${API_SETTINGS[@]}"
     give_turn
     blame
-    fail "the API server of another machine does not come up with its new flags, so this one keeps its former flags. Correct apiServerArgs and run this again"
+    fail "the API server of another machine does not come up with its new configuration, so this one keeps its former one. Correct $KEYS and run this again"
   fi
 fi
 begin "${API[0]}"
-! is_new "${API[0]}" || proves_well 120 "${API[0]}" api_ready 127.0.0.1 || reject
+! is_new "${API[0]}" "${API_SETTINGS[@]}" || proves_well 120 "${API[0]}" api_ready 127.0.0.1 || reject
 wait_for 120 "the API server is ready" api_ready 127.0.0.1
-prove "${API[0]}"
+prove "${API[0]}" "${API_SETTINGS[@]}"
 # without an API server, the controller manager and the scheduler would only back off
 converge "${MANAGER[@]}"
 converge "${SCHEDULER[@]}"
@@ -79,9 +79,9 @@ give_turn
 
 healthy() { curl --silent --fail --insecure --max-time 2 --output /dev/null "https://127.0.0.1:$1/healthz"; }
 blame kube-controller-manager.service
-wait_for 60 "the controller manager is healthy" healthy 10257
+prove_or_take_back 60 "controllerManagerArgs or featureGates" MANAGER MANAGER_SETTINGS healthy 10257
 blame kube-scheduler.service
-wait_for 60 "the scheduler is healthy" healthy 10259
+prove_or_take_back 60 "schedulerArgs or featureGates" SCHEDULER SCHEDULER_SETTINGS healthy 10259
 
 if ! is_only_key; then
   as_admin

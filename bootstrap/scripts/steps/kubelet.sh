@@ -28,9 +28,11 @@ failSwapOn: $swap_is_off
 protectKernelDefaults: $protect
 END
 
-readonly KUBELET=(kubelet.service /usr/local/bin/kubelet /var/lib/kubelet/config.yaml /var/lib/kubelet/config.d/10-machine.conf
+readonly KUBELET=(kubelet.service /usr/local/bin/kubelet /var/lib/kubelet/config.yaml /var/lib/kubelet/config.d/{10-machine,20-settings}.conf
   /etc/kubernetes/kubelet.conf "$PKI"/{kubernetes-ca,kubelet,kubelet-key}.pem)
 readonly PROXY=(kube-proxy.service /usr/local/bin/kube-proxy /var/lib/kube-proxy/config.yaml /etc/kubernetes/proxy.conf)
+# shellcheck disable=SC2034 # prove_or_take_back gets them by name
+readonly KUBELET_SETTINGS=(/var/lib/kubelet/config.yaml /var/lib/kubelet/config.d/{10-machine,20-settings}.conf) PROXY_SETTINGS=(/var/lib/kube-proxy/config.yaml)
 
 # name_is_free: no Node has this name, or it is this machine. The step departures deletes a former machine's Node.
 name_is_free() {
@@ -39,6 +41,7 @@ name_is_free() {
   grep -q '"code": 404' <<<"$node" && return
   grep -q '"kind": "Node"' <<<"$node" && { ! grep -q '"providerID"' <<<"$node" || grep -q "\"providerID\": \"aws:///$AVAILABILITY_ZONE/$INSTANCE_ID\"" <<<"$node"; }
 }
+kubelet_well() { curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz; }
 registered() { own_node | grep -q '"kind": "Node"'; }
 
 # Without an API server, a kubelet would only back off, for longer each time
@@ -53,11 +56,12 @@ fi
 # a kubelet registers its node only when it starts, and an API server with an empty etcd does not know the node
 [ "$VERDICT" != keep ] || registered || VERDICT=restart
 begin kubelet.service
+prove_or_take_back 60 "kubeletConfig or featureGates" KUBELET KUBELET_SETTINGS kubelet_well
 converge "${PROXY[@]}"
-wait_for 60 "the kubelet is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz
 wait_for 60 "node $NODE_NAME is registered" registered
 converge ended-pods.service
 blame kube-proxy.service
-wait_for 60 "kube-proxy is healthy" curl --silent --fail --max-time 2 http://127.0.0.1:10256/livez
+proxy_well() { curl --silent --fail --max-time 2 http://127.0.0.1:10256/livez; }
+prove_or_take_back 60 featureGates PROXY PROXY_SETTINGS proxy_well
 
 proof "kubelet $KUBERNETES_VERSION and kube-proxy are running, node $NODE_NAME is registered"

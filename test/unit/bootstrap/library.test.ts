@@ -584,6 +584,25 @@ describe("a unit that is new to its service", () => {
     expect(readFileSync(unit(), "utf8")).toBe(second);
   });
 
+  it("is proven together with its configuration files, and gives way together with them", async () => {
+    const file = "/etc/kubernetes/api.yaml";
+    const configure = (text: string) => {
+      mkdirSync(join(folder, "etc/kubernetes"), { recursive: true });
+      writeFileSync(join(folder, file), text, { mode: 0o600 });
+    };
+    install(first);
+    configure("users: none\n");
+    await run(`prove api.service ${file}`);
+    configure("users: some\n");
+    const { output } = await run(
+      `is_new api.service ${file} && new_lines api.service ${file}; is_new api.service || echo but not the unit`,
+    );
+    expect(output).toBe("users: some\nbut not the unit\n");
+    await run(`put_back api.service ${file}`);
+    expect(readFileSync(join(folder, file), "utf8")).toBe("users: none\n");
+    expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
+  });
+
   it("is blamed with the last lines in which its service says why it ended", async () => {
     const journal = [
       "Flag --a has been set",

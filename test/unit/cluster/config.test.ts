@@ -20,6 +20,13 @@ function faults(values: Record<string, unknown>, stack = "dev", secretKeys: stri
   return "faults" in result ? result.faults.map(({ key, problem, remedy }) => `${key}: ${problem} ${remedy}`) : [];
 }
 
+const oidc = {
+  issuer: { url: "https://issuer.example.org", audiences: ["kubernetes"] },
+  claimMappings: { username: { claim: "sub", prefix: "oidc:" } },
+};
+const issuer = (changes: object) => ({ jwtAuthenticators: [{ ...oidc, issuer: { ...oidc.issuer, ...changes } }] });
+const username = (mapping: object) => ({ jwtAuthenticators: [{ ...oidc, claimMappings: { username: mapping } }] });
+
 describe("a valid configuration", () => {
   it.each<[string, Record<string, unknown>]>([
     ["has the defaults and adminCidr", {}],
@@ -36,7 +43,6 @@ describe("a valid configuration", () => {
       {
         apiServerArgs: {
           "goaway-chance": 0.001,
-          "feature-gates": "kube:AllAlpha=false,ContextualLogging=true",
           profiling: true,
           "runtime-config": "api/beta=true",
           "tls-min-version": "VersionTLS13",
@@ -48,6 +54,54 @@ describe("a valid configuration", () => {
       },
     ],
     ["has labels", { nodeLabels: { "example.org/disk": "ssd" } }],
+    ["has labels of one node", { nodeLabels: { tier: "web", "worker-1": { disk: "ssd" }, "controller-0": { a: "" } } }],
+    [
+      "has taints",
+      {
+        nodeTaints: {
+          workers: ["dedicated=lab:NoSchedule", "slow:PreferNoSchedule"],
+          "worker-0": ["dedicated=x:NoExecute"],
+        },
+      },
+    ],
+    ["has feature gates", { featureGates: { ContextualLogging: true, AllAlpha: "false" } }],
+    [
+      "has settings of the kubelet",
+      {
+        kubeletConfig: {
+          maxPods: 250,
+          syncFrequency: "30s",
+          evictionHard: { "memory.available": "200Mi" },
+          cpuCFSQuota: false,
+        },
+      },
+    ],
+    ["has flags of the controller manager", { controllerManagerArgs: { "node-monitor-grace-period": "20s", v: 2 } }],
+    ["has flags of the scheduler", { schedulerArgs: { "leader-elect-lease-duration": "10s" } }],
+    ["takes users from an issuer", { jwtAuthenticators: [oidc] }],
+    [
+      "takes users from an issuer by expressions",
+      {
+        jwtAuthenticators: [
+          {
+            issuer: {
+              ...oidc.issuer,
+              audiences: ["a", "b"],
+              audienceMatchPolicy: "MatchAny",
+              discoveryURL: "https://inside.example.org/.well-known/openid-configuration",
+            },
+            claimMappings: {
+              username: { expression: "claims.email" },
+              groups: { claim: "groups", prefix: "" },
+              uid: { claim: "sub" },
+              extra: [{ key: "example.org/team", valueExpression: "claims.team" }],
+            },
+            claimValidationRules: [{ claim: "hd", requiredValue: "example.org" }],
+            userValidationRules: [{ expression: "!user.username.startsWith('system:')", message: "reserved" }],
+          },
+        ],
+      },
+    ],
     ["has more names", { apiServerNames: ["k8s.example.org", "*.lab.test", "localhost", "192.0.2.1"] }],
     ["opens nothing outside but downloads", { egress: "downloads" }],
     ["is administered through the VPC", { adminAccess: "private", adminCidr: "10.0.0.1/32" }],
@@ -234,11 +288,10 @@ describe("an invalid configuration", () => {
       { apiServerArgs: { "goaway-chance": "1 %" } },
       /^apiServerArgs: .*"1 %", which is not a number/,
     ],
-    ["a feature gate without a value", { apiServerArgs: { "feature-gates": "ContextualLogging" } }, /^apiServerArgs: /],
     [
-      "a feature gate that is neither on nor off",
-      { apiServerArgs: { "feature-gates": "ContextualLogging=on" } },
-      /^apiServerArgs: .*feature gate/,
+      "a gate as a flag",
+      { apiServerArgs: { "feature-gates": "ContextualLogging=true" } },
+      /^apiServerArgs: sets feature-gates.*featureGates/,
     ],
     ["a value of several lines", { apiServerArgs: { "external-hostname": "a\nb" } }, /^apiServerArgs: .*single line/],
     ["a list as a value", { apiServerArgs: { "api-audiences": ["a", "b"] } }, /^apiServerArgs: .*single line/],
@@ -277,6 +330,129 @@ describe("an invalid configuration", () => {
     ["names that are numbers", { apiServerNames: [1] }, /^apiServerNames: is not a list/],
     ["an egress that does not exist", { egress: "anywere" }, /^egress: .*did you mean.*anywhere/i],
     ["a label that is not valid", { nodeLabels: { "a b": "c" } }, /^nodeLabels: /],
+    [
+      "labels of a node that does not exist",
+      { nodeLabels: { "worker-9": { a: "b" } } },
+      /^nodeLabels: names the node "worker-9".*worker-0, worker-1/,
+    ],
+    [
+      "a label of one node that is reserved",
+      { nodeLabels: { "worker-1": { "kubernetes.io/os": "x" } } },
+      /^nodeLabels: sets kubernetes.io\/os/,
+    ],
+    [
+      "a taint without an effect",
+      { nodeTaints: { workers: ["dedicated=lab"] } },
+      /^nodeTaints: has "dedicated=lab", which is not a taint/,
+    ],
+    [
+      "a taint with another effect",
+      { nodeTaints: { workers: ["a=b:NoShedule"] } },
+      /^nodeTaints: gives a the effect NoShedule.*Did you mean NoSchedule/,
+    ],
+    ["one taint as text", { nodeTaints: { workers: "a=b:NoSchedule" } }, /^nodeTaints: does not give workers a list/],
+    ["taints of all nodes at once", { nodeTaints: ["a=b:NoSchedule"] }, /^nodeTaints: is not a map/],
+    [
+      "a taint twice",
+      { nodeTaints: { workers: ["a=b:NoSchedule", "a=c:NoSchedule"] } },
+      /^nodeTaints: .*a:NoSchedule twice/,
+    ],
+    [
+      "taints of a misspelt node",
+      { nodeTaints: { worker: ["a:NoSchedule"] } },
+      /^nodeTaints: names the node "worker".*Did you mean worker/,
+    ],
+    [
+      "taints that leave no node for CoreDNS",
+      { nodeTaints: { workers: ["a:NoSchedule"], "controller-0": ["a:NoExecute"] } },
+      /^nodeTaints: repels pods from every node/,
+    ],
+    [
+      "a gate that does not exist",
+      { featureGates: { ContextualLoging: true } },
+      /^featureGates: .*Did you mean ContextualLogging/,
+    ],
+    ["a gate that graduated", { featureGates: { SidecarContainers: true } }, /^featureGates: .*always on by now/],
+    [
+      "a gate that is neither",
+      { featureGates: { ContextualLogging: "on" } },
+      /^featureGates: gives ContextualLogging the value "on"/,
+    ],
+    [
+      "a field that the kubelet does not have",
+      { kubeletConfig: { maxPod: 5 } },
+      /^kubeletConfig: .*Did you mean maxPods/,
+    ],
+    [
+      "a field of the kubelet with another type",
+      { kubeletConfig: { maxPods: "5" } },
+      /^kubeletConfig: gives maxPods the value "5", which is not a whole number/,
+    ],
+    ["a duration without a unit", { kubeletConfig: { syncFrequency: "30" } }, /^kubeletConfig: .*not a duration/],
+    ["more pods than addresses", { kubeletConfig: { maxPods: 300 } }, /^kubeletConfig: lets a node run 300 pods.*253/],
+    [
+      "the kubelet's authorization",
+      { kubeletConfig: { authorization: { mode: "AlwaysAllow" } } },
+      /^kubeletConfig: sets authorization/,
+    ],
+    [
+      "reservations in the kubelet's fields",
+      { kubeletConfig: { kubeReserved: { cpu: "1" } } },
+      /^kubeletConfig: .*key of its own/,
+    ],
+    [
+      "a flag of another component",
+      { controllerManagerArgs: { "event-ttl": "1h" } },
+      /^controllerManagerArgs: has "event-ttl", which is not a flag of kube-controller-manager/,
+    ],
+    [
+      "the controller manager's network",
+      { controllerManagerArgs: { "cluster-cidr": "10.0.0.0/8" } },
+      /^controllerManagerArgs: sets cluster-cidr.*podCidr/,
+    ],
+    ["the scheduler's kubeconfig", { schedulerArgs: { kubeconfig: "/root/x" } }, /^schedulerArgs: sets kubeconfig/],
+    [
+      "an issuer without encryption",
+      issuer({ url: "http://issuer.example.org" }),
+      /^jwtAuthenticators: has a fault in \[0\].issuer.url: is not an https URL/,
+    ],
+    [
+      "the cluster's own issuer",
+      issuer({ url: "https://kubernetes.default.svc.cluster.local" }),
+      /^jwtAuthenticators: .*issuer of service-account tokens/,
+    ],
+    [
+      "an issuer without audiences",
+      issuer({ audiences: [] }),
+      /^jwtAuthenticators: .*\[0\].issuer.audiences: is empty/,
+    ],
+    [
+      "several audiences",
+      issuer({ audiences: ["a", "b"] }),
+      /^jwtAuthenticators: .*audienceMatchPolicy: must be MatchAny/,
+    ],
+    [
+      "a CA that is a path",
+      issuer({ certificateAuthority: "/etc/ca.pem" }),
+      /^jwtAuthenticators: .*certificateAuthority: is not a certificate in PEM/,
+    ],
+    [
+      "a field that an issuer does not have",
+      issuer({ clientID: "a" }),
+      /^jwtAuthenticators: .*\[0\].issuer: there is no field "clientID"/,
+    ],
+    ["a claim without a prefix", username({ claim: "sub" }), /^jwtAuthenticators: .*username: needs a prefix/],
+    [
+      "a claim and an expression",
+      username({ claim: "sub", prefix: "", expression: "claims.sub" }),
+      /^jwtAuthenticators: .*either a claim or an expression/,
+    ],
+    [
+      "an issuer twice",
+      { jwtAuthenticators: [oidc, oidc] },
+      /^jwtAuthenticators: has https:\/\/issuer.example.org twice/,
+    ],
+    ["issuers that are no list", { jwtAuthenticators: oidc }, /^jwtAuthenticators: /],
     [
       "a mirror on the machine itself",
       { mirror: "http://localhost:8000" },

@@ -1,15 +1,26 @@
 /**
- * Reads apiServerArgs: flags that the API server would not start with, or that would break what the rest of the
- * configuration sets up, are refused. What can be wrong only on a machine, such as a missing file, is left to the step.
+ * Reads additional flags of the control plane's components: flags that a component would not start with, or that would
+ * break what the rest of the configuration sets up, are refused. What can be wrong only on a machine, such as a missing
+ * file, is left to the step.
  */
 import { ownAdmissionPlugins } from "../admission";
 import { didYouMean } from "./did-you-mean";
 import { ownedFlags } from "./owned-flags";
 import { json, Problem } from "./problem";
-import table from "./api-server-flags.json";
+import apiServer from "./tables/kube-apiserver.json";
+import controllerManager from "./tables/kube-controller-manager.json";
+import scheduler from "./tables/kube-scheduler.json";
 
-const types: Readonly<Record<string, string | undefined>> = table.flags;
-const deprecations: Readonly<Record<string, string | undefined>> = table.deprecated;
+interface Table {
+  readonly flags: Readonly<Record<string, string | undefined>>;
+  readonly deprecated: Readonly<Record<string, string | undefined>>;
+}
+const tables: Readonly<Record<keyof typeof ownedFlags, Table>> = {
+  "kube-apiserver": apiServer,
+  "kube-controller-manager": controllerManager,
+  "kube-scheduler": scheduler,
+};
+type Component = keyof typeof tables;
 
 interface Form {
   readonly is: RegExp;
@@ -22,15 +33,23 @@ const whole: Form = { is: /^-?\d{1,18}$/, name: "a whole number", example: "100"
 const decimal: Form = { is: /^-?\d+(\.\d+)?$/, name: "a number", example: "0.5" };
 const pairs: Form = { is: /^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$/, name: "a list of key=value", example: "a=true,b=false" };
 
-/** Forms of values, by the type that kube-apiserver names; types that are not listed take any text. */
+/** Durations of Go, such as 1h30m. */
+export const duration: Form = {
+  is: /^-?(0|(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+)$/,
+  name: "a duration",
+  example: "90s or 1h30m",
+};
+
+/** Forms of values, by the type that the component names; types that are not listed take any text. */
 const forms: Readonly<Record<string, Form | undefined>> = {
   bool: { is: /^(true|false)$/, name: "true or false", example: "true" },
   int: whole,
+  int32: whole,
   int32Slice: { is: /^\d+(,\d+)*$/, name: "a list of numbers", example: "23,24" },
   Level: { is: /^\d{1,9}$/, name: "a level of verbosity", example: "4" },
   float: decimal,
   float32: decimal,
-  duration: { is: /^-?(0|(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+)$/, name: "a duration", example: "90s or 1h30m" },
+  duration,
   ip: { is: /^[\da-fA-F.:]+$/, name: "an IP address", example: "10.0.0.1" },
   quantity: { is: /^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i|m)?$/, name: "a quantity", example: "64Ki" },
   mapStringString: pairs,
@@ -46,33 +65,38 @@ const rules: Readonly<Record<string, ((value: string) => Problem | undefined) | 
           "sets tls-min-version to a version that is unknown or broken.",
           "Use VersionTLS12 or VersionTLS13.",
         ),
-  "feature-gates": (value) =>
-    value.split(",").every((gate) => /^(\w+:)?\w+=(true|false)$/.test(gate))
-      ? undefined
-      : new Problem("has a feature gate that is neither true nor false.", "Write it like ContextualLogging=true."),
 };
 
 const listed = (value = ""): string[] => value.split(",").filter(Boolean);
 
-/** Reads the map of flags. @throws Problem */
+/** A reader of a map of flags, without the leading dashes. It throws a Problem if the component would not start with them. */
+export const flagsOf =
+  (component: Component) =>
+  (text: string): Record<string, string> => {
+    const args = Object.entries(json(text)).map(([flag, value]) => [flag, argument(component, flag, value)] as const);
+    return Object.fromEntries(args);
+  };
+
+/** Reads the API server's flags, which name admission plugins too. @throws Problem */
 export function apiServerArgs(text: string): Record<string, string> {
-  const args = Object.fromEntries(Object.entries(json(text)).map(([flag, value]) => [flag, argument(flag, value)]));
+  const args = flagsOf("kube-apiserver")(text);
   checkPlugins(listed(args["enable-admission-plugins"]), listed(args["disable-admission-plugins"]));
   return args;
 }
 
-/** The value of a flag as text. @throws Problem if the API server would not start with it. */
-function argument(flag: string, value: unknown): string {
+/** The value of a flag as text. @throws Problem if the component would not start with it. */
+function argument(component: Component, flag: string, value: unknown): string {
+  const { flags: types, deprecated } = tables[component];
   if (flag.startsWith("-")) throw new Problem(`has ${flag} with leading dashes.`, `Write ${flag.replace(/^-+/, "")}.`);
   const type = Object.hasOwn(types, flag) ? types[flag] : undefined;
   if (type === undefined)
     throw new Problem(
-      `has "${flag}", which is not a flag of kube-apiserver v1.36.`,
+      `has "${flag}", which is not a flag of ${component} v1.36.`,
       `Remove ${flag}.${didYouMean(flag, Object.keys(types))}`,
     );
-  const owner = ownedFlags[flag];
+  const owner = ownedFlags[component][flag];
   if (owner) throw new Problem(`sets ${flag}, which the program sets itself: ${owner}`, `Remove ${flag}.`);
-  const deprecation = deprecations[flag];
+  const deprecation = deprecated[flag];
   if (deprecation) throw new Problem(`sets ${flag}, which is deprecated: ${deprecation}`, `Remove ${flag}.`);
   if (!["string", "number", "boolean"].includes(typeof value) || /[\n\r\0]/.test(String(value)))
     throw new Problem(
@@ -98,11 +122,12 @@ const harmful: Readonly<Record<string, string | undefined>> = {
 };
 
 function checkPlugins(enabled: readonly string[], disabled: readonly string[]): void {
+  const { admissionPlugins } = apiServer;
   for (const plugin of [...enabled, ...disabled])
-    if (!table.admissionPlugins.includes(plugin))
+    if (!admissionPlugins.includes(plugin))
       throw new Problem(
         `names "${plugin}", which is not an admission plugin of kube-apiserver v1.36.`,
-        `Remove ${plugin}.${didYouMean(plugin, table.admissionPlugins)}`,
+        `Remove ${plugin}.${didYouMean(plugin, admissionPlugins)}`,
       );
   for (const plugin of enabled) {
     const harm = harmful[plugin];
